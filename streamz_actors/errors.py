@@ -1,0 +1,151 @@
+"""Every error of the framework, one tree. A class exists where a caller acts on it; messages say what, where, what to do.
+
+StreamzError
+├── ConfigError                 a setting is unknown, malformed or contradicts another
+├── TopologyError               the declarations do not fit together
+├── SerdeError
+│   ├── DecodeError             bytes of a record that its schema cannot read
+│   └── EncodeError             a value that its schema cannot write
+├── TransportError
+│   ├── BrokerUnavailable       no connection, or no answer in time
+│   ├── TopicMismatch           a topic exists, but not as declared
+│   ├── ProduceError            a record was refused or its delivery is unknown
+│   ├── CommitError             offsets were not committed
+│   └── OffsetOutOfRange        a position that the log no longer (or not yet) holds
+├── StateError
+│   ├── StoreCorrupted          local state that cannot be opened or read
+│   └── StoreLocked             another process holds the state directory
+├── UsageError                  a call that its place does not allow
+│   ├── NotRunning              the application is not running
+│   ├── NotInHandler            a table was read or written outside a handler
+│   └── WrongPartition          a write to a key that belongs to another partition
+├── HandlerError                user code raised and its policy is to fail
+└── QueryError
+    ├── KeyMissing              no such key
+    ├── TableUnknown            no such table
+    └── NotReady                the state is restoring, moving, or owned by another worker
+"""
+
+from streamz_actors.types import TopicPartition
+
+
+class StreamzError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigError(StreamzError):
+    pass
+
+
+class TopologyError(StreamzError):
+    pass
+
+
+class SerdeError(StreamzError):
+    pass
+
+
+class DecodeError(SerdeError):
+    """Bytes that their schema cannot read.
+
+    `field` is a path such as `$.account` or "" for the whole value; `where` is filled in by the layer that knows it.
+    """
+
+    def __init__(self, reason: str, *, field: str = "", where: str = "") -> None:
+        super().__init__(reason, field, where)
+        self.reason, self.field, self.where = reason, field, where
+
+    def __str__(self) -> str:
+        parts = [self.where, f"field {self.field}" if self.field else "", self.reason]
+        return ": ".join(part for part in parts if part)
+
+
+class EncodeError(SerdeError):
+    pass
+
+
+class TransportError(StreamzError):
+    pass
+
+
+class BrokerUnavailable(TransportError):
+    pass
+
+
+class TopicMismatch(TransportError):
+    pass
+
+
+class ProduceError(TransportError):
+    pass
+
+
+class CommitError(TransportError):
+    pass
+
+
+class OffsetOutOfRange(TransportError):
+    pass
+
+
+class StateError(StreamzError):
+    pass
+
+
+class StoreCorrupted(StateError):
+    pass
+
+
+class StoreLocked(StateError):
+    pass
+
+
+class UsageError(StreamzError):
+    pass
+
+
+class NotRunning(UsageError):
+    pass
+
+
+class NotInHandler(UsageError):
+    pass
+
+
+class WrongPartition(UsageError):
+    pass
+
+
+class HandlerError(StreamzError):
+    """User code raised while it handled one record, and its policy is `Fail()`. The cause is `__cause__`."""
+
+    def __init__(self, what: str, partition: TopicPartition, offset: int, cause: BaseException) -> None:
+        super().__init__(what, partition, offset, cause)
+        self.what, self.partition, self.offset, self.cause = what, partition, offset, cause
+
+    def __str__(self) -> str:
+        topic, partition = self.partition
+        return (
+            f"{self.what} failed at topic {topic!r}, partition {partition}, offset {self.offset}: "
+            f"{type(self.cause).__name__}: {self.cause}"
+        )
+
+
+class QueryError(StreamzError):
+    pass
+
+
+class KeyMissing(QueryError):
+    pass
+
+
+class TableUnknown(QueryError):
+    pass
+
+
+class NotReady(QueryError):
+    """`retry_after` is in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after

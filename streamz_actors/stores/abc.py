@@ -1,0 +1,76 @@
+"""The store port: where a task's committed state is kept. Two adapters of equal rank, `memory` and `rocksdb`.
+
+A *store* is one table of one partition: byte keys in byte order. A *shelf* holds the stores of one task in one place.
+Nothing here is a coroutine: calls are short and hold the loop; `write` is given at most a few thousand keys.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+Pair = tuple[bytes, bytes | None]
+"""A key and its new value; None deletes."""
+
+
+class Store(ABC):
+    @abstractmethod
+    def get(self, key: bytes) -> bytes | None: ...
+
+    @abstractmethod
+    def get_many(self, keys: Collection[bytes]) -> list[bytes | None]:
+        """As `get`, in the order of `keys`."""
+
+    @abstractmethod
+    def scan(self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Pairs with start <= key < stop in byte order (None: unbounded), as they stood when the scan began."""
+
+    @abstractmethod
+    def write(self, pairs: Iterable[Pair], offset: int | None = None) -> None:
+        """Applies all pairs, a later one over an earlier one of its key, and the covered changelog offset: atomically."""
+
+    @property
+    @abstractmethod
+    def offset(self) -> int | None:
+        """The position in the changelog up to which this store holds it; None if it was never written with one."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forgets all pairs and the offset."""
+
+    @abstractmethod
+    def approximate_count(self) -> int: ...
+
+
+class Shelf(ABC):
+    """The stores of one task. Writes of different stores are independent of one another."""
+
+    @property
+    @abstractmethod
+    def stores(self) -> Mapping[str, Store]: ...
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Makes what was written durable."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Flushes and releases the place. Safe to call twice."""
+
+
+class Backend(ABC):
+    """One per worker: owns the state directory and what all shelves share (block cache, locks)."""
+
+    @abstractmethod
+    def open(self, task: str, stores: Mapping[str, str]) -> Shelf:
+        """The shelf of `task` with these stores: name → identity.
+
+        The identity says whose data it is (cluster id, topic id, format); a store found with another identity, and one
+        of another format version, is emptied and a warning logged. A store found but not named is left alone. Raises
+        StoreCorrupted (then `destroy` and open again: it is rebuilt from its changelog) and StoreLocked.
+        """
+
+    @abstractmethod
+    def destroy(self, task: str) -> None:
+        """Removes all local state of a task that is not open."""
+
+    @abstractmethod
+    def close(self) -> None: ...

@@ -1,0 +1,315 @@
+"""The transport port: how records move. Two adapters of equal rank implement it, `kafka` and `memory`.
+
+Everything here speaks in bytes and in batches. Offsets are Kafka's: a *position* is the offset of the next record.
+All methods run on one event loop. Errors of an adapter's client library are translated to `errors.TransportError`s.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streamz_actors.types import Headers, TopicPartition
+
+
+@dataclass(slots=True)
+class RawBatch:
+    """A run of records of one partition, as columns of equal length, in offset order.
+
+    It may be empty: then it only moves the position (control records, a compacted tail).
+    """
+
+    topic: str
+    partition: int
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    timestamps: list[int]
+    """Milliseconds."""
+    offsets: Sequence[int]
+    """Rising, perhaps with gaps; a `range` where there are none."""
+    headers: list[Headers] | None
+    """None where no record of the batch has any."""
+    next_offset: int
+    """The position after this batch; may lie beyond the last record's offset + 1."""
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where the records of one `Producer.send` call ended up, in the order they were given.
+
+    `runs` holds (first offset, count) of each stretch of consecutive offsets.
+    """
+
+    topic: str
+    partition: int
+    runs: tuple[tuple[int, int], ...]
+
+    @property
+    def next_offset(self) -> int:
+        """One past the last record's offset."""
+        first, count = self.runs[-1]
+        return first + count
+
+    def offset(self, index: int) -> int:
+        """The offset of the record at `index` of the call."""
+        for first, count in self.runs:
+            if index < count:
+                return first + index
+            index -= count
+        raise IndexError(index)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic to be made: `partitions` and `config` (broker settings by name, e.g. {"cleanup.policy": "compact"})."""
+
+    name: str
+    partitions: int
+    replication_factor: int | None = None
+    """None: the broker's default."""
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """A topic as the broker knows it. `id` differs between two topics of one name that lived one after the other."""
+
+    name: str
+    id: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one group member brings to a rebalance."""
+
+    member_id: str
+    topics: frozenset[str]
+    user_data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one group member gets from a rebalance."""
+
+    partitions: tuple[TopicPartition, ...]
+    user_data: bytes
+
+
+class Assignor(Protocol):
+    """Who gets which partition: one instance per consumer; the group's leader runs `assign`. None of these may raise."""
+
+    name: str
+
+    def user_data(self) -> bytes:
+        """What this member tells the leader; called at each join."""
+        ...
+
+    def assign(self, offers: Sequence[Offer], partitions: Mapping[str, int]) -> Mapping[str, Share]:
+        """A share for every offer's member id; `partitions` gives the count per subscribed topic."""
+        ...
+
+    def on_assigned(self, share: Share, generation: int, member_id: str, leader: bool) -> None:
+        """This member's share of a new generation; called before `Listener.on_assigned`."""
+        ...
+
+
+class Listener(Protocol):
+    """Told about rebalances. Neither method may raise."""
+
+    async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """All partitions are about to be taken; heartbeats go on, committing works. No poll returns meanwhile."""
+        ...
+
+    def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """The new assignment. Synchronous: `pause` and `seek` called here act before any record of it is returned."""
+        ...
+
+
+class Consumer(ABC):
+    """A member of a consumer group. Positions start at the committed offsets (else by `auto_offset_reset`)."""
+
+    @abstractmethod
+    async def start(self, topics: Collection[str]) -> None:
+        """Connects and subscribes; does not wait for an assignment. Raises BrokerUnavailable."""
+
+    @abstractmethod
+    async def poll(self, timeout: float) -> list[RawBatch]:
+        """What has arrived for partitions that are not paused: at once if there is any, else within `timeout` seconds.
+
+        Returns a bounded amount, so that the loop is not held for long. Raises TransportError; the consumer must then
+        be stopped and replaced. Must be called regularly even when all partitions are paused.
+        """
+
+    @abstractmethod
+    def assignment(self) -> frozenset[TopicPartition]: ...
+
+    @abstractmethod
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """No records of these until `resume`; a rebalance resumes all. Unknown partitions are ignored."""
+
+    @abstractmethod
+    def resume(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    @abstractmethod
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """The next record returned for this partition is the first at or after `offset`."""
+
+    @abstractmethod
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commits positions. Raises CommitError if this member lost its place in the group, or there is no answer."""
+
+    @abstractmethod
+    async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The group's committed positions."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Leaves the group and closes; does not commit, does not call the listener. Safe to call twice."""
+
+
+class Reader(ABC):
+    """Reads given partitions from given positions, outside any group: restores, global tables, tools."""
+
+    @abstractmethod
+    async def start(self) -> None: ...
+
+    @abstractmethod
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Replaces what is read. A position that the log no longer holds makes `poll` raise OffsetOutOfRange."""
+
+    @abstractmethod
+    async def poll(self, timeout: float) -> list[RawBatch]:
+        """As Consumer.poll."""
+
+    @abstractmethod
+    def position(self, partition: TopicPartition) -> int:
+        """Moves past control records and compacted tails too: compare this, not record offsets, with end offsets."""
+
+    @abstractmethod
+    async def stop(self) -> None: ...
+
+
+class Producer(ABC):
+    """Sends columns of records. Records sent to one partition keep the order of the calls."""
+
+    @abstractmethod
+    async def start(self) -> None: ...
+
+    @abstractmethod
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> "asyncio.Future[Delivery]":
+        """Queues records (at least one) for sending at once; never blocks. The columns are the producer's from now on.
+
+        The future fails with ProduceError; every future must be awaited or given a callback.
+        """
+
+    @property
+    @abstractmethod
+    def pending(self) -> int:
+        """Records queued or in flight."""
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Returns when nothing is pending; does not raise for failed sends (their futures do)."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Flushes for a bounded time, then closes. Safe to call twice."""
+
+
+class Admin(ABC):
+    @abstractmethod
+    async def cluster_id(self) -> str: ...
+
+    @abstractmethod
+    async def describe(self, topics: Collection[str]) -> dict[str, TopicInfo]:
+        """Those that exist, by name. Never creates one."""
+
+    @abstractmethod
+    async def list_topics(self) -> list[TopicInfo]: ...
+
+    @abstractmethod
+    async def create(self, specs: Sequence[TopicSpec]) -> None:
+        """Makes topics and returns when they can be used; one that exists already is left as it is."""
+
+    @abstractmethod
+    async def delete(self, topics: Collection[str]) -> None: ...
+
+    @abstractmethod
+    async def config(self, topic: str) -> dict[str, str]:
+        """The topic's effective settings, among them cleanup.policy and retention.ms."""
+
+    @abstractmethod
+    async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """Drops all records below these offsets."""
+
+    @abstractmethod
+    async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]: ...
+
+    @abstractmethod
+    async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Positions after the last record that a reader may see."""
+
+    @abstractmethod
+    async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """What `group` has committed, as seen from outside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """How a consumer joins its group. Times are in seconds."""
+
+    group: str
+    client_id: str
+    auto_offset_reset: str = "earliest"
+    session_timeout: float = 12.0
+    heartbeat_interval: float = 0.4
+    rebalance_timeout: float = 30.0
+    group_instance_id: str | None = None
+
+
+class Transport(ABC):
+    """One connection profile to one cluster; makes clients of it. Use as `async with`."""
+
+    embedded: bool = False
+    """Whether the broker lives in this process: state of it ends with the process."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Raises BrokerUnavailable, naming the address, if the cluster cannot be reached."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stops the admin client; consumers, readers and producers are stopped by who made them."""
+
+    @property
+    @abstractmethod
+    def admin(self) -> Admin: ...
+
+    @abstractmethod
+    def consumer(self, settings: GroupSettings, assignor: Assignor, listener: Listener) -> Consumer: ...
+
+    @abstractmethod
+    def reader(self) -> Reader: ...
+
+    @abstractmethod
+    def producer(self, client_id: str) -> Producer: ...
+
+    async def __aenter__(self) -> "Transport":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        await self.stop()

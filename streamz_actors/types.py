@@ -1,0 +1,35 @@
+"""The few values every layer speaks of: partitions, headers, delivered records, partition hashing."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from murmurhash2 import murmurhash2
+
+Headers = tuple[tuple[str, bytes], ...]
+"""Record headers in the order they were written; a name may occur more than once."""
+
+KAFKA_SEED = 0x9747B28C
+
+
+class TopicPartition(NamedTuple):
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMetadata:
+    """Where a sent record ended up. `timestamp` is in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key among `partitions`, as Java's default partitioner computes it (murmur2, positive, modulo)."""
+    hashed: int = murmurhash2(key, KAFKA_SEED)
+    return (hashed & 0x7FFFFFFF) % partitions
