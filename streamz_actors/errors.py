@@ -20,6 +20,7 @@ StreamzError
 │   ├── NotInHandler            a table was read or written outside a handler
 │   └── WrongPartition          a write to a key that belongs to another partition
 ├── HandlerError                user code raised and its policy is to fail
+├── AskFailed                   the agent that was asked failed on the event
 └── QueryError
     ├── KeyMissing              no such key
     ├── TableUnknown            no such table
@@ -129,6 +130,10 @@ class HandlerError(StreamzError):
             f"{self.what} failed at topic {topic!r}, partition {partition}, offset {self.offset}: "
             f"{type(self.cause).__name__}: {self.cause}"
         )
+
+
+class AskFailed(StreamzError):
+    pass
 
 
 class QueryError(StreamzError):

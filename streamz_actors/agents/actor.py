@@ -1,0 +1,195 @@
+"""One actor: runs an agent's function over its lane, and decides what becomes of an event that failed.
+
+    waiting ──event──▶ handling ──next asked for──▶ done ──▶ waiting
+                          │ raised: writes undone, yields dropped
+                          ├─ Retry, attempts left ──▶ pause ──▶ handling (a fresh generator)
+                          ├─ Skip, DeadLetter ──▶ done (a fresh generator)
+                          └─ Fail ──▶ the worker stops at this offset
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streamz_actors.agents.lane import Lane
+from streamz_actors.agents.outbox import Outbox
+from streamz_actors.agents.replies import Asked, asked
+from streamz_actors.agents.stream import AgentStream
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Context, current
+from streamz_actors.dataflow.node import Place
+from streamz_actors.dataflow.policies import Fail, Final, Policy, Retry
+from streamz_actors.errors import StreamzError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What the actors of one agent have in common."""
+
+    name: str
+    function: Callable[[AgentStream[Any, Any]], Any]
+    on_error: Policy
+    supervisor: str
+    answer: Callable[[Asked, Any, BaseException | None], None]
+    """Sends the reply to an event that asked for one."""
+
+
+class Actor:
+    """Runs until it is cancelled, or until it has told its place that the worker must stop."""
+
+    def __init__(self, behaviour: Behaviour, place: Place, lane: Lane, outbox: Outbox, context: Context) -> None:
+        self._behaviour, self._place, self._lane, self._outbox, self._context = behaviour, place, lane, outbox, context
+        self._attempts = 0
+        self._finished = 0
+
+    async def run(self) -> None:
+        current.set(self._context)
+        while True:
+            before = self._finished
+            error: BaseException | None = None
+            try:
+                await self._drive()
+            except asyncio.CancelledError as cancelled:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                error = cancelled
+            except Exception as raised:
+                error = raised
+            if error is not None:
+                if not await self._failed(error):
+                    return
+            elif not self._returned(before):
+                return
+
+    async def _drive(self) -> None:
+        """Runs the function once: until it returns or raises."""
+        stream: AgentStream[Any, Any] = AgentStream(self._lane, self._context, self._place.clock, self._finish)
+        running = self._behaviour.function(stream)
+        try:
+            if inspect.isasyncgen(running):
+                await self._collect(running)
+            else:
+                await running
+        finally:
+            await stream.close()
+
+    async def _collect(self, running: AsyncGenerator[Any, None]) -> None:
+        put, context = self._outbox.put, self._context
+        try:
+            async for out in running:
+                if context.batch is None:
+                    raise UsageError(f"{self._behaviour.name} yields before it has read an event")
+                put(context.batch, context.index, out)
+        finally:
+            await running.aclose()
+
+    def _finish(self) -> Any:
+        """The event in hand is done; gives something to await only where functions are among the sinks."""
+        if self._outbox.calls:
+            return self._finish_calls()
+        self._close_event()
+        return None
+
+    async def _finish_calls(self) -> None:
+        await self._outbox.call()
+        self._close_event()
+
+    def _close_event(self) -> None:
+        context, outbox, lane = self._context, self._outbox, self._lane
+        if context.journal:
+            self._tell_changes()
+        batch = context.batch
+        if batch is not None and batch.headers is not None:
+            self._answer(None)
+        if outbox.used:
+            outbox.keep()
+        lane.done()
+        self._finished += 1
+        self._attempts = 0
+        if not lane.count:
+            self._place.wake()
+
+    def _tell_changes(self) -> None:
+        context = self._context
+        batch = context.batch
+        for state, raw, before, written in context.journal:
+            if state.followed and batch is not None:
+                self._place.changed(state.spec.name, state.change(raw, before, written, batch, context.index))
+        context.journal.clear()
+
+    def _answer(self, error: BaseException | None) -> None:
+        for batch, rows in self._lane.in_hand():
+            for row in rows:
+                request = asked(batch.headers[row] if batch.headers is not None else ())
+                if request is not None:
+                    self._behaviour.answer(request, self._outbox.first, error)
+
+    def _undo(self) -> None:
+        context = self._context
+        for state, raw, before, written in reversed(context.journal):
+            state.undo(raw, before, written)
+        context.journal.clear()
+        self._outbox.drop()
+
+    async def _failed(self, error: BaseException) -> bool:
+        """Whether the actor goes on."""
+        self._undo()
+        hand = self._lane.in_hand()
+        behaviour = self._behaviour
+        if not hand:
+            self._place.failed(error if isinstance(error, StreamzError) else _before_any(behaviour.name, error))
+            return False
+        self._attempts += 1
+        policy = behaviour.on_error
+        if isinstance(policy, Retry):
+            if self._attempts <= policy.attempts:
+                await self._pause(policy.pause(self._attempts))
+                self._lane.put_back()
+                return True
+            policy = policy.then
+        return self._give_up(policy, hand, error)
+
+    async def _pause(self, seconds: float) -> None:
+        self._lane.timer_waits += 1
+        try:
+            await self._place.clock.sleep(seconds)
+        finally:
+            self._lane.timer_waits -= 1
+
+    def _give_up(self, policy: Final, hand: list[tuple[Batch, Any]], error: BaseException) -> bool:
+        self._answer(error)
+        try:
+            for batch, rows in hand:
+                for row in rows:
+                    self._place.give_up(f"agent {self._behaviour.name!r}", policy, batch, row, error, self._attempts)
+        except StreamzError as last:
+            self._place.failed(last)
+        if isinstance(policy, Fail):
+            return False
+        self._lane.done()
+        self._finished += 1
+        self._attempts = 0
+        self._place.wake()
+        return True
+
+    def _returned(self, before: int) -> bool:
+        """The function ended by itself: the event in hand counts as done. Whether the actor goes on."""
+        name = self._behaviour.name
+        if self._lane.in_hand():
+            self._close_event()
+        elif self._finished == before:
+            self._place.failed(UsageError(f"agent {name!r} returned without reading an event from its stream"))
+            return False
+        if self._behaviour.supervisor == "stop":
+            self._place.failed(UsageError(f"agent {name!r} returned, and its supervisor is \"stop\""))
+            return False
+        return True
+
+
+def _before_any(name: str, error: BaseException) -> UsageError:
+    failure = UsageError(f"agent {name!r} failed before it had read an event: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,218 @@
+"""Agents as they are declared, and how the outside speaks to them: cast, ask, map, join."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
+
+from streamz_actors.agents.actor import Behaviour
+from streamz_actors.agents.channel import Channel
+from streamz_actors.agents.inbox import Inbox
+from streamz_actors.agents.outbox import Call
+from streamz_actors.agents.replies import Asked, answer_record, reply_schema
+from streamz_actors.dataflow.node import Node, Place
+from streamz_actors.dataflow.policies import DeadLetter, Fail, Policy, Retry, Skip
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.dataflow.topology import TopologyBuilder
+from streamz_actors.errors import TopologyError, UsageError
+from streamz_actors.streams.grouped import GroupedStream
+from streamz_actors.streams.stream import Stream
+from streamz_actors.types import RecordMetadata
+
+V = TypeVar("V")
+Source = Topic[Any, Any] | Channel[Any] | Stream[Any, Any] | GroupedStream[Any, Any]
+
+
+class Agent(Generic[V]):
+    """Made by `@app.agent(...)`. Sinks may be added until the application starts."""
+
+    def __init__(
+        self,
+        builder: TopologyBuilder,
+        function: Callable[..., Any],
+        source: Source | Sequence[Topic[Any, Any]],
+        *,
+        name: str | None = None,
+        concurrency: int = 1,
+        ordering: str = "key",
+        sinks: Iterable[Any] = (),
+        tables: Iterable[Any] | None = None,
+        on_error: Policy = Fail(),
+        supervisor: str = "restart",
+    ) -> None:
+        self.name = name or function.__name__
+        self._builder, self._function, self.source = builder, function, source
+        self.concurrency, self.on_error, self.supervisor = concurrency, on_error, supervisor
+        self.tables = None if tables is None else tuple(table.name for table in tables)
+        self._topics: list[Topic[Any, Any]] = []
+        self._calls: list[Call] = []
+        self._reply = reply_schema(_return_type(function))
+        self._check(ordering)
+        builder.agent(self.name)
+        for sink in sinks:
+            self.add_sink(sink)
+
+    def _check(self, ordering: str) -> None:
+        def bad(what: str) -> TopologyError:
+            return TopologyError(f"agent {self.name!r}: {what}")
+
+        if not (inspect.iscoroutinefunction(self._function) or inspect.isasyncgenfunction(self._function)):
+            raise bad("an agent is an `async def` function of one stream")
+        if self.concurrency < 1:
+            raise bad(f"concurrency={self.concurrency} must be at least 1")
+        if ordering != "key":
+            raise bad(f'ordering={ordering!r}: only "key" is offered')
+        if self.supervisor not in ("restart", "stop"):
+            raise bad(f'supervisor={self.supervisor!r} must be "restart" or "stop"')
+        if not isinstance(self.on_error, Fail | Skip | Retry | DeadLetter):
+            raise bad(f"on_error={self.on_error!r} must be Fail(), Skip(), Retry(...) or DeadLetter(...)")
+
+    # -- declaring
+
+    def add_sink(self, sink: Any) -> None:
+        """A topic, a channel, another agent, or a function of the yielded value (sync or async)."""
+        if isinstance(sink, Topic):
+            self._topics.append(sink)
+        elif isinstance(sink, Agent) and isinstance(sink.source, Topic):
+            self._topics.append(sink.source)
+        elif isinstance(sink, Agent | Channel):
+            self._calls.append(sink.cast if isinstance(sink, Agent) else _channel_call(sink))
+        elif callable(sink):
+            self._calls.append(sink)
+        else:
+            raise TopologyError(f"agent {self.name!r}: {sink!r} is no sink: a topic, a channel, an agent or a function is")
+
+    def declare(self) -> None:
+        """Adds the agent to the topology, now that its sinks are known."""
+        if inspect.isasyncgenfunction(self._function) and not (self._topics or self._calls) and self._entry is None:
+            raise TopologyError(
+                f"agent {self.name!r} yields, but what it yields reaches nobody: give it sinks=[...], or a topic as its "
+                f"source so that it can be asked"
+            )
+        if isinstance(self.source, Channel):
+            return
+        self._builder.add(
+            Node(
+                self.name, "agent", self.inbox, parents=self._parents(), sends=tuple(self._topics), reads_keys=False,
+                agent=True, named_tables=self.tables,
+            )
+        )
+
+    def _parents(self) -> tuple[Node, ...]:
+        source = self.source
+        if isinstance(source, Stream):
+            return (source.node,)
+        if isinstance(source, GroupedStream):
+            return (source.stream().node,)
+        topics = [source] if isinstance(source, Topic) else list(cast("Sequence[Topic[Any, Any]]", source))
+        for topic in topics:
+            if not isinstance(topic, Topic):
+                raise TopologyError(f"agent {self.name!r}: {topic!r} is no source: topics, a channel or a stream are")
+        return tuple(self._builder.source(topic) for topic in topics)
+
+    def inbox(self, place: Place) -> Inbox:
+        """Its behaviour in one task, or in the whole worker for a channel."""
+        behaviour = Behaviour(self.name, self._function, self.on_error, self.supervisor, self._answer)
+        return Inbox(behaviour, place, tuple(self._topics), tuple(self._calls), self.concurrency)
+
+    # -- speaking to it
+
+    @property
+    def _entry(self) -> Topic[Any, Any] | Channel[Any] | None:
+        """Where a value for the agent is sent; None if it follows a derived stream."""
+        if isinstance(self.source, Topic):
+            return self.source if len(self.source.names) == 1 else None
+        if isinstance(self.source, Channel):
+            return self.source
+        if isinstance(self.source, Sequence) and len(self.source) == 1:
+            return self.source[0]
+        return None
+
+    def _addressed(self) -> Any:
+        if self._entry is None:
+            raise UsageError(f"agent {self.name!r} follows several topics or a derived stream: send to the topic you mean")
+        return self._entry
+
+    async def cast(self, value: Any, *, key: Any = None) -> RecordMetadata:
+        """Sends it a value and returns once that is delivered, not handled."""
+        metadata: RecordMetadata = await self._addressed().send(value=value, key=key)
+        return metadata
+
+    async def ask(self, value: Any, *, key: Any = None, timeout: float | None = None) -> Any:
+        """Sends it a value and returns its first yield for it, or None when it is done without one.
+
+        Raises TimeoutError after `timeout` seconds, and AskFailed if the agent failed on the value.
+        """
+        runtime = self._builder.link.get(f"asking agent {self.name!r}")
+        headers, future = await runtime.question()
+        if timeout is not None:
+            timer = runtime.clock.call_later(timeout, lambda: _time_out(future, self.name, timeout))
+            future.add_done_callback(lambda _: timer.cancel())
+        try:
+            await self._addressed().send(value=value, key=key, headers=headers)
+            return self._reply.decode(await future)
+        finally:
+            future.cancel()
+
+    async def map(self, values: Iterable[Any] | AsyncIterable[Any], *, key: Any = None, timeout: float | None = None) -> AsyncIterator[Any]:
+        """Asks for every value at once and gives the answers as they come."""
+        pairs = [(key, value) async for value in _each(values)]
+        async for answer in self.kvmap(pairs, timeout=timeout):
+            yield answer
+
+    async def kvmap(
+        self, items: Iterable[tuple[Any, Any]] | AsyncIterable[tuple[Any, Any]], *, timeout: float | None = None
+    ) -> AsyncIterator[Any]:
+        """As `map`, each value under its own key."""
+        asking = [
+            asyncio.ensure_future(self.ask(value, key=key, timeout=timeout)) async for key, value in _each(items)
+        ]
+        try:
+            for answer in asyncio.as_completed(asking):
+                yield await answer
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def join(
+        self, values: Iterable[Any] | AsyncIterable[Any], *, key: Any = None, timeout: float | None = None
+    ) -> list[Any]:
+        """Asks for every value at once and gives the answers in the order of the values."""
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(self.ask(value, key=key, timeout=timeout)) async for value in _each(values)]
+        return [task.result() for task in asking]
+
+    def _answer(self, request: Asked, value: Any, error: BaseException | None) -> None:
+        raw, headers = answer_record(self._reply, value, error)
+        self._builder.link.get("answering").answer(request.topic, request.correlation, raw, headers)
+
+
+def _return_type(function: Callable[..., Any]) -> Any:
+    """X of `-> AsyncIterator[X]`, where the function says so in a way that can be resolved."""
+    try:
+        annotation = get_type_hints(function).get("return", Any)
+    except (NameError, TypeError):
+        return Any
+    return annotation if get_args(annotation) else Any
+
+
+def _channel_call(channel: Channel[Any]) -> Call:
+    async def send(value: Any) -> None:
+        await channel.send(value=value)
+
+    return send
+
+
+def _time_out(future: "asyncio.Future[bytes | None]", name: str, seconds: float) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError(f"agent {name!r} did not answer within {seconds:g} s"))
+
+
+async def _each(values: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(values, AsyncIterable):
+        async for value in values:
+            yield value
+    else:
+        for value in values:
+            yield value

@@ -1,0 +1,83 @@
+"""An agent in one task: takes runs of rows and spreads them over its actors, records of one key always to the same."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+from zlib import crc32
+
+from streamz_actors.agents.actor import Actor, Behaviour
+from streamz_actors.agents.lane import Lane
+from streamz_actors.agents.outbox import Call, Outbox
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Context
+from streamz_actors.dataflow.node import Leg, Operator, Place
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.types import TopicPartition
+
+ROOM = 4_096
+"""Unfinished rows at which an inbox takes no more."""
+
+
+class Inbox(Operator, Leg):
+    """`concurrency` actors over one input. They start with the first row and end with `stop`."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        place: Place,
+        topics: tuple[Topic[Any, Any], ...],
+        calls: tuple[Call, ...],
+        concurrency: int,
+    ) -> None:
+        self._behaviour, self._place, self._topics, self._calls = behaviour, place, topics, calls
+        self._lanes = tuple(Lane() for _ in range(concurrency))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def process(self, batch: Batch) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._actor(lane).run(), name=self._behaviour.name) for lane in self._lanes]
+        if len(self._lanes) == 1:
+            self._lanes[0].put(batch, range(len(batch)))
+            return
+        for lane, rows in self._spread(batch).items():
+            lane.put(batch, rows)
+
+    def _actor(self, lane: Lane) -> Actor:
+        outbox = Outbox(self._topics, self._calls, self._place.collector)
+        context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._place.states)
+        return Actor(self._behaviour, self._place, lane, outbox, context)
+
+    def _spread(self, batch: Batch) -> dict[Lane, list[int]]:
+        """The rows of each lane: by a checksum of the key, those without a key by offset."""
+        lanes, count = self._lanes, len(self._lanes)
+        keys: Iterable[bytes | None] = batch.encoded_keys(batch.key_schema)
+        spread: dict[Lane, list[int]] = {}
+        for row, key in enumerate(keys):
+            lane = lanes[(crc32(key) if key is not None else batch.offsets[row]) % count]
+            rows = spread.get(lane)
+            if rows is None:
+                spread[lane] = [row]
+            else:
+                rows.append(row)
+        return spread
+
+    def unfinished(self) -> dict[TopicPartition, int]:
+        lowest: dict[TopicPartition, int] = {}
+        for lane in self._lanes:
+            lane.lowest(lowest)
+        return lowest
+
+    def pending(self) -> int:
+        return sum(lane.count for lane in self._lanes)
+
+    def room(self) -> bool:
+        return self.pending() < ROOM
+
+    def idle(self) -> bool:
+        return all(lane.waiting or not lane.count for lane in self._lanes)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []

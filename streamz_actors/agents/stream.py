@@ -1,0 +1,141 @@
+"""What an agent's function iterates: the events of its actor, one by one or in lists."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from streamz_actors.agents.lane import Lane
+from streamz_actors.clock import Clock
+from streamz_actors.dataflow.context import Context
+from streamz_actors.dataflow.event import Event
+from streamz_actors.errors import UsageError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+SLICE = 0.005
+"""Seconds after which an actor that always has an event gives the loop a turn."""
+
+EVENTS = 64
+"""Events between two looks at the clock."""
+
+
+class Finish(Protocol):
+    """Called when the event in hand is done; gives something to await if that takes time."""
+
+    def __call__(self) -> Any: ...
+
+
+class AgentStream(Generic[K, V]):
+    """`async for value in stream`, or over `events()`, `items()`, `enumerate()`, `take()`: one of them at a time.
+
+    An event is done when the next one is asked for.
+    """
+
+    def __init__(self, lane: Lane, context: Context, clock: Clock, finish: Finish) -> None:
+        self._lane, self._context, self._clock, self._finish = lane, context, clock, finish
+        self._opened: list[AsyncGenerator[Any, None]] = []
+
+    def __aiter__(self) -> AsyncIterator[V]:
+        return self._open(self._values())
+
+    def events(self) -> AsyncIterator[Event[K, V]]:
+        """Whole events: key, value, headers, timestamp and place."""
+        return self._open(self._events(self._open(self._values())))
+
+    def items(self) -> AsyncIterator[tuple[K, V]]:
+        """Pairs of key and value."""
+        return self._open(self._items(self._open(self._values())))
+
+    def enumerate(self, start: int = 0) -> AsyncIterator[tuple[int, V]]:
+        """Pairs of a running number and a value."""
+        return self._open(self._enumerate(self._open(self._values()), start))
+
+    def take(self, n: int, within: float) -> AsyncIterator[list[V]]:
+        """Lists of `n` values, or fewer when `within` seconds have passed since the first of them."""
+        if n < 1:
+            raise UsageError(f"take(n={n}): at least one")
+        return self._open(self._take(n, within))
+
+    def _open(self, generator: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+        self._opened.append(generator)
+        return generator
+
+    async def close(self) -> None:
+        """Closes what was opened; the event in hand stays in hand."""
+        for generator in reversed(self._opened):
+            await generator.aclose()
+
+    async def _values(self) -> AsyncGenerator[V, None]:
+        lane, context, finish, clock = self._lane, self._context, self._finish, self._clock
+        turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
+        while True:
+            while not lane.ready():
+                await lane.wait()
+                turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
+            batch = context.batch = lane.batch
+            assert batch is not None
+            values = batch.values
+            rows = lane.rows
+            while lane.at < len(rows):
+                index = context.index = rows[lane.at]
+                lane.holding = True
+                yield values[index]
+                rest = finish()
+                if rest is not None:
+                    await rest
+                until_look -= 1
+                if not until_look:
+                    until_look = EVENTS
+                    if clock.monotonic() > turn_ends:
+                        await asyncio.sleep(0)
+                        turn_ends = clock.monotonic() + SLICE
+
+    async def _events(self, values: AsyncIterator[V]) -> AsyncGenerator[Event[K, V], None]:
+        async for _ in values:
+            yield self._context.event()
+
+    async def _items(self, values: AsyncIterator[V]) -> AsyncGenerator[tuple[K, V], None]:
+        context = self._context
+        async for value in values:
+            assert context.batch is not None
+            yield context.batch.key_at(context.index), value
+
+    async def _enumerate(self, values: AsyncIterator[V], number: int) -> AsyncGenerator[tuple[int, V], None]:
+        async for value in values:
+            yield number, value
+            number += 1
+
+    async def _take(self, n: int, within: float) -> AsyncGenerator[list[V], None]:
+        lane, context = self._lane, self._context
+        while True:
+            while not lane.ready():
+                await lane.wait()
+            await self._gather(n, within)
+            batch, last = lane.hand[-1]
+            context.batch, context.index = batch, last[-1]
+            yield [part.values[row] for part, rows in lane.hand for row in rows]
+            rest = self._finish()
+            if rest is not None:
+                await rest
+
+    async def _gather(self, n: int, within: float) -> None:
+        """Fills the hand with up to `n` rows."""
+        lane = self._lane
+        deadline = self._clock.monotonic() + within
+        timer = self._clock.call_later(within, lane.poke)
+        try:
+            missing = n
+            while missing:
+                if lane.ready():
+                    missing -= lane.grab(missing)
+                elif self._clock.monotonic() >= deadline:
+                    return
+                else:
+                    lane.timer_waits += 1
+                    try:
+                        await lane.wait()
+                    finally:
+                        lane.timer_waits -= 1
+        finally:
+            timer.cancel()

@@ -1,0 +1,160 @@
+"""A run of records on its way through a task, as columns. Operators take one and give one; they never change one.
+
+Keys and values stand raw, decoded, or both: a column is decoded when somebody reads it and written again as it came
+when nobody replaced it. So functions that only look at a value (predicates, key selectors) must not change it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
+from typing import Any
+
+from streamz_actors.errors import DecodeError
+from streamz_actors.serde.schema import Schema
+from streamz_actors.transport.abc import RawBatch
+from streamz_actors.types import Headers, TopicPartition
+
+Column = list[Any]
+
+
+class Batch:
+    """Columns of equal length. `offsets` are those of the source records each row came from, at `origin`."""
+
+    __slots__ = (
+        "_keys", "_values", "branches", "headers", "key_schema", "offsets", "olds", "origin", "raw_keys", "raw_values",
+        "timestamps", "value_schema",
+    )
+
+    def __init__(
+        self,
+        origin: TopicPartition,
+        offsets: Sequence[int],
+        timestamps: list[int],
+        key_schema: Schema[Any],
+        value_schema: Schema[Any],
+        *,
+        keys: Column | None = None,
+        values: Column | None = None,
+        raw_keys: list[bytes | None] | None = None,
+        raw_values: list[bytes | None] | None = None,
+        headers: list[Headers] | None = None,
+        olds: Column | None = None,
+        branches: list[int] | None = None,
+    ) -> None:
+        self.origin, self.offsets, self.timestamps, self.headers = origin, offsets, timestamps, headers
+        self.key_schema, self.value_schema = key_schema, value_schema
+        self._keys, self._values, self.raw_keys, self.raw_values = keys, values, raw_keys, raw_values
+        self.olds = olds
+        """What each row's key held before, where the rows are changes of a table."""
+        self.branches = branches
+        """The branch each row takes, behind a split."""
+
+    @classmethod
+    def from_raw(cls, raw: RawBatch, key_schema: Schema[Any], value_schema: Schema[Any]) -> "Batch":
+        return cls(
+            TopicPartition(raw.topic, raw.partition), raw.offsets, raw.timestamps, key_schema, value_schema,
+            raw_keys=raw.keys, raw_values=raw.values, headers=raw.headers,
+        )
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self)} from {self.origin}>"
+
+    # -- reading
+
+    @property
+    def keys(self) -> Column:
+        """Decoded keys. Raises DecodeError saying where."""
+        if self._keys is None:
+            self._keys = self._decoded("key", self.key_schema, self.raw_keys or [])
+        return self._keys
+
+    @property
+    def values(self) -> Column:
+        """Decoded values. Raises DecodeError saying where."""
+        if self._values is None:
+            self._values = self._decoded("value", self.value_schema, self.raw_values or [])
+        return self._values
+
+    def _decoded(self, side: str, schema: Schema[Any], raws: list[bytes | None]) -> Column:
+        failures: list[tuple[int, DecodeError]] = []
+        column = schema.decode_all(raws, failures)
+        if failures:
+            index, error = failures[0]
+            raise DecodeError(error.reason, field=error.field, where=f"{side} of {self.place(index)}")
+        return column
+
+    def place(self, index: int) -> str:
+        """Where a row came from, for messages."""
+        topic, partition = self.origin
+        return f"topic {topic!r}, partition {partition}, offset {self.offsets[index]}"
+
+    def encoded_keys(self, schema: Schema[Any]) -> list[bytes | None]:
+        if self.raw_keys is not None and schema == self.key_schema:
+            return self.raw_keys
+        return schema.encode_all(self.keys)
+
+    def encoded_values(self, schema: Schema[Any]) -> list[bytes | None]:
+        if self.raw_values is not None and schema == self.value_schema:
+            return self.raw_values
+        return schema.encode_all(self.values)
+
+    def key_at(self, index: int) -> Any:
+        """One decoded key, without decoding the column."""
+        if self._keys is not None:
+            return self._keys[index]
+        return self.key_schema.decode(self.raw_keys[index] if self.raw_keys is not None else None)
+
+    # -- deriving
+
+    def _columns(self, pick: Callable[[Any], Any]) -> "Batch":
+        def picked(column: Any) -> Any:
+            return None if column is None else pick(column)
+
+        return Batch(
+            self.origin, pick(self.offsets), pick(self.timestamps), self.key_schema, self.value_schema,
+            keys=picked(self._keys), values=picked(self._values), raw_keys=picked(self.raw_keys),
+            raw_values=picked(self.raw_values), headers=picked(self.headers), olds=picked(self.olds),
+            branches=picked(self.branches),
+        )
+
+    def select(self, mask: Sequence[Any]) -> "Batch":
+        """The rows where `mask` is true."""
+        return self._columns(lambda column: list(compress(column, mask)))
+
+    def take(self, indices: Sequence[int]) -> "Batch":
+        """The rows at `indices`, in that order; a row may be taken more than once."""
+        return self._columns(lambda column: [column[index] for index in indices])
+
+    def slice(self, start: int, stop: int) -> "Batch":
+        return self._columns(lambda column: column[start:stop])
+
+    def rows(self) -> "Iterable[Batch]":
+        """Each row as a batch of one."""
+        return (self.slice(index, index + 1) for index in range(len(self)))
+
+    def replace(
+        self,
+        *,
+        keys: tuple[Column, Schema[Any]] | None = None,
+        values: tuple[Column, Schema[Any]] | None = None,
+        timestamps: list[int] | None = None,
+        olds: Column | None = None,
+        branches: list[int] | None = None,
+    ) -> "Batch":
+        """The same rows with other keys or values, each given with its schema. Old values go unless given again."""
+        return Batch(
+            self.origin,
+            self.offsets,
+            self.timestamps if timestamps is None else timestamps,
+            self.key_schema if keys is None else keys[1],
+            self.value_schema if values is None else values[1],
+            keys=self._keys if keys is None else keys[0],
+            values=self._values if values is None else values[0],
+            raw_keys=self.raw_keys if keys is None else None,
+            raw_values=self.raw_values if values is None else None,
+            headers=self.headers,
+            olds=olds,
+            branches=branches,
+        )

@@ -1,0 +1,138 @@
+"""How running code reaches what runs it: `Link` for declared objects, `Context` for what happens inside a handler."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from streamz_actors.clock import Clock
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.event import Event
+from streamz_actors.errors import NotInHandler, NotRunning
+from streamz_actors.types import Headers, RecordMetadata
+
+
+class Collector(Protocol):
+    """Where everything that leaves goes. What is added leaves at the end of the loop's turn, in batches."""
+
+    def partitions(self, topic: str) -> int: ...
+
+    def add(
+        self,
+        topic: str,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        """Records to the partitions that their keys belong to."""
+        ...
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: int,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> "asyncio.Future[RecordMetadata]":
+        """One record, and a future of where it ended up."""
+        ...
+
+
+class Runtime(Protocol):
+    """The running application, as declared objects see it."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def collector(self) -> Collector: ...
+
+    def states(self, table: str) -> Mapping[int, Any]:
+        """The table's partitions on this worker."""
+        ...
+
+    async def lookup(self, table: str, key: Any) -> Any:
+        """The value of a key, from whichever worker has it; None if there is none."""
+        ...
+
+    async def question(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
+        """Headers for a record that asks for an answer, and the future of the answer's bytes."""
+        ...
+
+    def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
+        """Sends an answer to who asked."""
+        ...
+
+
+class Link:
+    """Ties the declarations of one application to whatever runs it at the moment."""
+
+    __slots__ = ("runtime",)
+
+    def __init__(self) -> None:
+        self.runtime: Runtime | None = None
+
+    def get(self, what: str) -> Runtime:
+        if self.runtime is None:
+            raise NotRunning(f"{what} needs the running application: use it in a handler or inside `async with app.running():`")
+        return self.runtime
+
+
+Undo = tuple[Any, bytes, Any, Any]
+"""A table write of the event at hand: the state, the key, what it held before, what was written."""
+
+
+class Context:
+    """What one actor is working on. Set once per actor; only `batch`, `index` and `journal` move."""
+
+    __slots__ = ("batch", "index", "journal", "name", "partition", "states")
+
+    def __init__(self, name: str, partition: int, states: Mapping[str, Any]) -> None:
+        self.name, self.partition, self.states = name, partition, states
+        self.batch: Batch | None = None
+        self.index = 0
+        self.journal: list[Undo] = []
+
+    def event(self) -> Event[Any, Any]:
+        batch, index = self.batch, self.index
+        if batch is None:
+            raise NotInHandler(f"{self.name} has no current event")
+        return event_of(batch, index)
+
+    @property
+    def timestamp(self) -> int:
+        """Of the current event, in milliseconds."""
+        if self.batch is None:
+            raise NotInHandler(f"{self.name} has no current event")
+        return self.batch.timestamps[self.index]
+
+
+def event_of(batch: Batch, index: int) -> Event[Any, Any]:
+    topic, partition = batch.origin
+    return Event(
+        batch.key_at(index),
+        batch.values[index],
+        batch.headers[index] if batch.headers is not None else (),
+        batch.timestamps[index],
+        topic,
+        partition,
+        batch.offsets[index],
+    )
+
+
+current: ContextVar[Context | None] = ContextVar("streamz_actors_context", default=None)
+
+
+def current_context() -> Context:
+    context = current.get()
+    if context is None:
+        raise NotInHandler("this works only inside a handler")
+    return context
+
+
+def current_event() -> Event[Any, Any]:
+    """The event that the calling handler is working on. Raises NotInHandler elsewhere."""
+    return current_context().event()

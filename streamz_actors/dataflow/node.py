@@ -1,0 +1,143 @@
+"""A node of the topology: what the declarations leave behind, and the behaviour that each task builds from it."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streamz_actors.clock import Clock
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.policies import Final
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.serde.schema import Schema
+
+
+class Place(Protocol):
+    """The task that an operator runs in."""
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def collector(self) -> Collector: ...
+
+    @property
+    def states(self) -> Mapping[str, Any]:
+        """The task's table states by name, and those of global tables."""
+        ...
+
+    def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
+        """Carries out the last word on a row that failed: skips it or sends it to the dead letters; `Fail` raises."""
+        ...
+
+    def changed(self, table: str, batch: Batch) -> None:
+        """Changes of a table that no operator of this task made: they flow to who follows the table."""
+        ...
+
+    def failed(self, error: BaseException) -> None:
+        """An error beside the step, in an actor: stops the task."""
+        ...
+
+    def wake(self) -> None:
+        """There is something to do: room in an inbox, an event done."""
+        ...
+
+
+class Operator(ABC):
+    """The behaviour of one node in one task."""
+
+    @abstractmethod
+    async def process(self, batch: Batch) -> Batch | None:
+        """Works on a run of rows; gives the rows that go on to the children, or None for none."""
+
+    def advance(self, now: int, stream_time: int) -> Batch | None:
+        """Time has moved: `now` is the wall clock, both in ms. Called only if the node is `timed`."""
+        return None
+
+
+class Leg(ABC):
+    """An operator that finishes rows later than `process` returns: an agent's inbox."""
+
+    @abstractmethod
+    def unfinished(self) -> dict[Any, int]:
+        """The lowest offset per source partition that is not done yet."""
+
+    @abstractmethod
+    def pending(self) -> int:
+        """Rows taken and not done."""
+
+    @abstractmethod
+    def room(self) -> bool:
+        """Whether more rows may be given to it now."""
+
+    @abstractmethod
+    def idle(self) -> bool:
+        """Whether every actor waits for its inbox or for a timer of the framework."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Cancels the actors and drops what they have not finished."""
+
+
+Build = Callable[[Place], Operator]
+
+
+@dataclass(eq=False, frozen=True)
+class StoreSpec:
+    """A table's state: its name, types, and where its changes are logged."""
+
+    name: str
+    key_schema: Schema[Any]
+    value_schema: Schema[Any]
+    changelog: Topic[Any, Any] | None
+    """None: changes are not logged and the state ends with the local copy."""
+    source: bool = False
+    """The changelog is a topic of the user's, and is the table's input: nothing is written to it."""
+    per_partition: bool = False
+    partitions: int | None = None
+    kind: str = "table"
+
+
+@dataclass(eq=False, frozen=True)
+class Node:
+    """One step of the topology. Names come from what the user named; they need not be unique."""
+
+    name: str
+    kind: str
+    build: Build = field(repr=False)
+    parents: "tuple[Node, ...]" = ()
+    stores: tuple[StoreSpec, ...] = ()
+    sends: tuple[Topic[Any, Any], ...] = ()
+    reads_keys: bool = True
+    """Whether it looks at decoded keys: a column that nobody reads is never decoded."""
+    reads_values: bool = True
+    asynchronous: bool = False
+    """Whether it may suspend while it processes."""
+    copartitioned: bool = False
+    """Whether its inputs and stores must have equal partition counts."""
+    timed: bool = False
+    """Whether `Operator.advance` is to be called."""
+    agent: bool = False
+    named_tables: tuple[str, ...] | None = None
+    """Of an agent: the tables its body uses; None: all that nobody names."""
+
+
+@dataclass(eq=False, frozen=True)
+class SourceNode(Node):
+    topic: Topic[Any, Any] = field(kw_only=True)
+    flexible: bool = False
+    """The topic takes its partition count from what it must be co-partitioned with."""
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling it gives something to await; sees through partials and callable objects."""
+    while hasattr(function, "func"):
+        function = function.func
+    if inspect.iscoroutinefunction(function):
+        return True
+    return not inspect.isfunction(function) and inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

@@ -1,0 +1,109 @@
+"""Topics as they are declared. Sending works once the application runs."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from streamz_actors.dataflow.context import Link
+from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
+from streamz_actors.errors import TopologyError
+from streamz_actors.serde.schema import Schema
+from streamz_actors.types import Headers, RecordMetadata
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+HeadersLike = Headers | Mapping[str, bytes] | None
+
+
+@dataclass(eq=False, frozen=True)
+class Topic(Generic[K, V]):
+    """One topic or several of one shape. Made by `app.topic(...)`.
+
+    `retention` is in seconds. `timestamp` gives the event time of a decoded value: milliseconds, or a `datetime`.
+    """
+
+    names: tuple[str, ...]
+    key_schema: Schema[K]
+    value_schema: Schema[V]
+    link: Link = field(repr=False)
+    partitions: int | None = None
+    replication_factor: int | None = None
+    compacting: bool = False
+    retention: float | timedelta | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
+    timestamp: Callable[[V], int | datetime] | None = None
+    on_decode_error: Final = Fail()
+    internal: bool = False
+    """Made and owned by the application: a repartition topic, a changelog, dead letters, replies."""
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise TopologyError("a topic needs at least one name")
+        if not isinstance(self.on_decode_error, Fail | Skip | DeadLetter):
+            raise TopologyError(f"topic {self.names[0]!r}: on_decode_error takes Fail(), Skip() or DeadLetter(), not {self.on_decode_error!r}")
+
+    @property
+    def name(self) -> str:
+        if len(self.names) > 1:
+            raise TopologyError(f"topics {', '.join(self.names)} are read together: name one of them to write to")
+        return self.names[0]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The broker's settings for it, by their Kafka names."""
+        made: dict[str, str] = {}
+        if self.compacting:
+            made["cleanup.policy"] = "compact"
+        if self.retention is not None:
+            seconds = self.retention.total_seconds() if isinstance(self.retention, timedelta) else self.retention
+            made["retention.ms"] = str(round(seconds * 1000))
+        return made | dict(self.config)
+
+    async def send(
+        self,
+        *,
+        value: V | None = None,
+        key: K | None = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+        headers: HeadersLike = None,
+    ) -> RecordMetadata:
+        """Sends one record and returns where it ended up, once it is delivered. `timestamp` is in ms (default: now).
+
+        Raises EncodeError, and ProduceError if the broker does not take it.
+        """
+        return await self.send_soon(value=value, key=key, partition=partition, timestamp=timestamp, headers=headers)
+
+    def send_soon(
+        self,
+        *,
+        value: V | None = None,
+        key: K | None = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+        headers: HeadersLike = None,
+    ) -> "asyncio.Future[RecordMetadata]":
+        """As `send`, from code that cannot await; the record leaves at the end of the loop's turn."""
+        runtime = self.link.get(f"sending to topic {self.name!r}")
+        return runtime.collector.send(
+            self.name,
+            self.key_schema.encode(key),
+            self.value_schema.encode(value),
+            runtime.clock.now() if timestamp is None else timestamp,
+            header_tuple(headers),
+            partition,
+        )
+
+    def __str__(self) -> str:
+        return "|".join(self.names)
+
+
+def header_tuple(headers: HeadersLike) -> Headers:
+    if headers is None:
+        return ()
+    if isinstance(headers, Mapping):
+        return tuple(headers.items())
+    return tuple((name, value) for name, value in headers)

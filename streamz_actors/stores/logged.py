@@ -1,0 +1,204 @@
+"""A store whose writes since the last commit live in an overlay: read-your-writes above, only committed state below.
+
+    get      overlay → what is being flushed → read cache → store
+    put      overlay
+    commit   begin_flush() takes the overlay as columns for the changelog; once they are delivered, apply() writes them
+             to the store in chunks, each with the changelog offset that it covers
+
+A value is encoded when it is written, so that one its schema refuses fails there and not at the commit; small integers,
+which cannot fail, wait for the commit (a counter is written many times between two). The object is kept beside the
+bytes when nobody can change it in place; otherwise every read decodes anew: changing a value that was read is no write.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from streamz_actors.stores.abc import Store
+
+CHUNK: Final = 2_000
+"""Keys in one write to the store: it holds the interpreter for about 3 ms."""
+
+STAMP: Final = 8
+"""Bytes of the timestamp in front of a stored value: big-endian milliseconds, signed."""
+
+
+class Entry(NamedTuple):
+    """A value with its time: `value` if it may be kept as an object, `raw` if it is encoded; neither: deleted."""
+
+    value: Any
+    raw: bytes | None
+    timestamp: int
+
+
+    @property
+    def deleted(self) -> bool:
+        return self.value is None and self.raw is None
+
+
+SCALARS: Final = frozenset({int, float, str, bool, bytes})
+"""Types whose values nobody can change in place."""
+
+SMALL: Final = 2**53
+"""Integers up to here are written exactly by every codec."""
+
+
+def stamp(timestamp: int, raw: bytes) -> bytes:
+    """A stored value: its timestamp, then its bytes."""
+    return timestamp.to_bytes(STAMP, "big", signed=True) + raw
+
+
+def unstamp(stored: bytes) -> tuple[int, bytes]:
+    return int.from_bytes(stored[:STAMP], "big", signed=True), stored[STAMP:]
+
+
+class LoggedStore:
+    """`encode` and `decode` turn values into bytes and back.
+
+    `immutable`: no value of the type can be changed in place. `integers`: a small `int` is a value that `encode` takes.
+    `cache` bounds the committed entries kept for reading.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        encode: Callable[[Any], bytes | None],
+        decode: Callable[[bytes | None], Any],
+        *,
+        immutable: bool = False,
+        integers: bool = False,
+        cache: int = 50_000,
+    ) -> None:
+        self.store = store
+        self._encode, self._decode, self._immutable, self._integers = encode, decode, immutable, integers
+        self.overlay: dict[bytes, Entry] = {}
+        self._flushing: dict[bytes, Entry] = {}
+        self._young: dict[bytes, Entry | None] = {}
+        self._old: dict[bytes, Entry | None] = {}
+        self._generation = max(1, cache // 2)
+
+    # -- reading
+
+    def entry(self, key: bytes) -> Entry | None:
+        """What is known of a key; None if it was never written, an entry without value and raw if it was deleted."""
+        found = self.overlay.get(key)
+        if found is not None:
+            return found
+        found = self._flushing.get(key)
+        if found is not None:
+            return found
+        return self._committed(key)
+
+    def _committed(self, key: bytes) -> Entry | None:
+        try:
+            return self._young[key]
+        except KeyError:
+            pass
+        try:
+            found = self._old[key]
+        except KeyError:
+            stored = self.store.get(key)
+            found = None if stored is None else self._loaded(stored)
+        self._remember(key, found)
+        return found
+
+    def _loaded(self, stored: bytes) -> Entry:
+        timestamp, raw = unstamp(stored)
+        return Entry(self._decode(raw), None, timestamp) if self._immutable else Entry(None, raw, timestamp)
+
+    def _remember(self, key: bytes, entry: Entry | None) -> None:
+        """A cache of two generations: the older one is dropped when the younger is full."""
+        if len(self._young) >= self._generation:
+            self._old, self._young = self._young, {}
+        self._young[key] = entry
+
+    def value(self, entry: Entry | None) -> Any:
+        """The value of an entry, None if it has none."""
+        if entry is None:
+            return None
+        value, raw, _ = entry
+        return value if value is not None or raw is None else self._decode(raw)
+
+    def get(self, key: bytes) -> Any:
+        """The value of a key, None if there is none."""
+        return self.value(self.entry(key))
+
+    def scan(self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, Entry]]:
+        """Live entries with start <= key < stop in byte order, writes since the last commit included."""
+        fresh = {
+            key: entry
+            for key, entry in {**self._flushing, **self.overlay}.items()
+            if (start is None or key >= start) and (stop is None or key < stop)
+        }
+        stored = (
+            (key, self._loaded(raw)) for key, raw in self.store.scan(start, stop, reverse=reverse) if key not in fresh
+        )
+        ordered = iter(sorted(fresh.items(), reverse=reverse))
+        for key, entry in merge(stored, ordered, key=lambda pair: pair[0], reverse=reverse):
+            if not entry.deleted:
+                yield key, entry
+
+    def approximate_count(self) -> int:
+        return self.store.approximate_count()
+
+    # -- writing
+
+    def put(self, key: bytes, value: Any, timestamp: int) -> Entry:
+        """Writes a value; None deletes. Raises EncodeError for one that its schema cannot write."""
+        if value is None:
+            entry = Entry(None, None, timestamp)
+        elif type(value) is int and self._integers and -SMALL < value < SMALL:
+            entry = Entry(value, None, timestamp)
+        else:
+            raw = self._encode(value)
+            entry = Entry(value if self._immutable or type(value) in SCALARS else None, raw, timestamp)
+        self.overlay[key] = entry
+        return entry
+
+    def restore(self, key: bytes, entry: Entry | None, timestamp: int) -> None:
+        """Puts back what `entry()` gave before a write that is undone."""
+        self.overlay[key] = Entry(None, None, timestamp) if entry is None else entry
+
+    @property
+    def dirty(self) -> int:
+        """Keys that the next commit would flush."""
+        return len(self.overlay)
+
+    def drop(self) -> None:
+        """Forgets everything that is not committed, and the cache."""
+        self.overlay, self._flushing, self._young, self._old = {}, {}, {}, {}
+
+    # -- committing
+
+    def begin_flush(self) -> tuple[list[bytes], list[bytes | None], list[int]]:
+        """Takes the overlay, as columns of keys, encoded values and timestamps; writes from now on are of the next commit."""
+        self._flushing, self.overlay = self.overlay, {}
+        encode = self._encode
+        keys = list(self._flushing)
+        values = [
+            entry.raw if entry.raw is not None or entry.value is None else encode(entry.value)
+            for entry in self._flushing.values()
+        ]
+        return keys, values, [entry.timestamp for entry in self._flushing.values()]
+
+    def apply(
+        self, keys: Sequence[bytes], values: Sequence[bytes | None], timestamps: Sequence[int], offset: int | None
+    ) -> None:
+        """Writes a chunk of what was flushed, with the changelog position that it covers."""
+        stamped = (
+            (key, None if raw is None else stamp(timestamp, raw)) for key, raw, timestamp in zip(keys, values, timestamps, strict=True)
+        )
+        self.store.write(stamped, offset)
+
+    def end_flush(self) -> None:
+        """All chunks are applied: what was flushed is committed state now, and stays in the cache."""
+        deleted_or_entry = (
+            (key, None if entry.deleted else entry) for key, entry in self._flushing.items()
+        )
+        for key, entry in islice(deleted_or_entry, self._generation):
+            self._remember(key, entry)
+        for key in islice(self._flushing, self._generation, None):
+            self._young.pop(key, None)
+            self._old.pop(key, None)
+        self._flushing = {}

@@ -1,0 +1,142 @@
+"""One partition of a table at run time: typed keys and values over a logged store, written by handlers and operators."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Context
+from streamz_actors.dataflow.node import StoreSpec
+from streamz_actors.errors import WrongPartition
+from streamz_actors.stores.abc import Store
+from streamz_actors.stores.logged import Entry, LoggedStore
+from streamz_actors.types import partition_of
+
+class State:
+    """One table in one task. Keys are the user's; `raw` variants take encoded keys."""
+
+    def __init__(self, spec: StoreSpec, store: Store, partition: int, partitions: int, *, followed: bool = False) -> None:
+        self.spec, self.partition, self.partitions = spec, partition, partitions
+        self.followed = followed
+        """Whether somebody follows the changes that handlers make."""
+        schema = spec.value_schema
+        self.logged = LoggedStore(
+            store, schema.encode, schema.decode, immutable=schema.immutable, integers=schema.type in (int, Any)
+        )
+        self._encode_key = spec.key_schema.encode
+
+    # -- by encoded key: operators
+
+    def get_raw(self, raw: bytes) -> Any:
+        return self.logged.get(raw)
+
+    def entry(self, raw: bytes) -> Entry | None:
+        return self.logged.entry(raw)
+
+    def value(self, entry: Entry | None) -> Any:
+        return self.logged.value(entry)
+
+    def put_raw(self, raw: bytes, value: Any, timestamp: int) -> None:
+        self.logged.put(raw, value, timestamp)
+
+    # -- by key: handlers
+
+    def encode_key(self, key: Any) -> bytes:
+        raw = self._encode_key(key)
+        if raw is None:
+            raise KeyError(f"table {self.spec.name!r}: None is no key")
+        return raw
+
+    def get(self, key: Any) -> Any:
+        """The value, or None."""
+        return self.logged.get(self.encode_key(key))
+
+    def timestamped(self, key: Any) -> tuple[Any, int] | None:
+        """The value and its time in ms, or None."""
+        entry = self.logged.entry(self.encode_key(key))
+        value = self.logged.value(entry)
+        return None if entry is None or value is None else (value, entry.timestamp)
+
+    def write(self, context: Context, key: Any, value: Any) -> None:
+        """A handler's write (None deletes): under the current event's time, undone if its event fails."""
+        raw = self.encode_key(key)
+        batch, index = context.batch, context.index
+        if batch is None:
+            timestamp = 0
+        else:
+            timestamp = batch.timestamps[index]
+            raw_keys = batch.raw_keys
+            if raw_keys is None or raw_keys[index] != raw:
+                self._check_owned(context, key, raw)
+        before = self.logged.entry(raw)
+        written = self.logged.put(raw, value, timestamp)
+        context.journal.append((self, raw, before, written))
+
+    def _check_owned(self, context: Context, key: Any, raw: bytes) -> None:
+        if self.spec.per_partition or partition_of(raw, self.partitions) == self.partition:
+            return
+        if context.batch is not None and context.batch.key_at(context.index) == key:
+            return
+        name = self.spec.name
+        raise WrongPartition(
+            f"table {name!r}: key {key!r} belongs to partition {partition_of(raw, self.partitions)}, but {context.name} works on "
+            f"partition {self.partition}: a table is partitioned like the events that write it. Make "
+            f"app.stream(...).group_by(...) the agent's source so that events arrive under this key, or declare the table with per_partition=True"
+        )
+
+    def undo(self, raw: bytes, before: Entry | None, written: Entry) -> None:
+        """Takes a write back, unless somebody has written the key since."""
+        now = self.logged.entry(raw)
+        if now is written or (now is not None and now == written):
+            self.logged.restore(raw, before, written.timestamp)
+
+    # -- ranges
+
+    def items(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any]]:
+        """Pairs with start <= key < stop, in key order where the key's encoding keeps it, else in byte order."""
+        for key, value, _ in self.rows(start, stop):
+            yield key, value
+
+    def rows(self, start: Any = None, stop: Any = None) -> Iterator[tuple[Any, Any, int]]:
+        """As `items`, with each entry's time in ms."""
+        schema = self.spec.key_schema
+        if start is None and stop is None:
+            yield from self._rows(self.logged.scan())
+        elif schema.ordered:
+            yield from self._rows(self.logged.scan(schema.encode(start), schema.encode(stop)))
+        else:
+            inside: list[tuple[Any, Any, int]] = [
+                row for row in self._rows(self.logged.scan())
+                if (start is None or row[0] >= start) and (stop is None or row[0] < stop)
+            ]
+            yield from sorted(inside, key=lambda row: row[0])
+
+    def prefixed(self, prefix: Any) -> Iterator[tuple[Any, Any, int]]:
+        """Rows whose key begins with `prefix`: keys of text or bytes."""
+        schema = self.spec.key_schema
+        if not isinstance(prefix, str | bytes):
+            raise TypeError(f"table {self.spec.name!r}: a prefix is text or bytes, not {type(prefix).__name__}")
+        if not schema.ordered:
+            return (row for row in self._rows(self.logged.scan()) if row[0].startswith(prefix))
+        start = schema.encode(prefix)
+        return self._rows(self.logged.scan(start, after_prefix(start or b"")))
+
+    def _rows(self, entries: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[Any, Any, int]]:
+        decode = self.spec.key_schema.decode
+        for raw, entry in entries:
+            yield decode(raw), self.logged.value(entry), entry.timestamp
+
+    def change(self, raw: bytes, before: Entry | None, written: Entry, batch: Batch, index: int) -> Batch:
+        """One write as a row for those who follow the table."""
+        schema = self.spec
+        return Batch(
+            batch.origin, [batch.offsets[index]], [written.timestamp], schema.key_schema, schema.value_schema,
+            raw_keys=[raw], values=[self.logged.value(written)], olds=[self.logged.value(before)],
+            headers=None if batch.headers is None else [batch.headers[index]],
+        )
+
+
+def after_prefix(prefix: bytes) -> bytes | None:
+    """The smallest key above all keys that begin with `prefix`; None if there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
+
