@@ -14,7 +14,7 @@ LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
 
 
 def test_the_import_contracts_are_kept() -> None:
-    command = [LINT_IMPORTS, "--no-logo", "--no-cache"]
+    command = [str(LINT_IMPORTS), "--no-logo", "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
