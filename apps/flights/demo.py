@@ -1,0 +1,126 @@
+"""Worker and feeder in one process: `python -m apps.flights.demo [--kafka URL] [--speed X] [--disorder MINUTES]`.
+
+Shows the progress and the carriers, then stays up for queries until it is interrupted. Run again it shows the same
+numbers: on the embedded broker all starts anew, on Kafka what was fed and counted is still there.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from apps.flights import data
+from apps.flights.app import airlines, airports, app, carriers, planes, topics
+from apps.flights.feeder import Feed, checked, everything, feeding_options, send, unsent
+from apps.flights.models import CarrierStats
+from apps.flights.plan import Arrival, FeedMismatch
+from apps.flights.progress import Bars
+from streamz_actors import Table
+from streamz_actors.errors import StreamzError
+
+LOOK_EVERY = 0.2
+"""Seconds between two looks at how far the application is."""
+
+EMBEDDED = "memory://"
+
+
+async def demonstrate(options: argparse.Namespace, console: Console) -> None:
+    """The steps, in order.
+
+    1. see what a broker from an earlier run holds already;
+    2. start the application: it loads its global tables to their end;
+    3. feed the reference data and wait until the global tables show it, so that no flight is enriched too early;
+    4. feed flights and weather while the application counts;
+    5. show the carriers and stay up.
+    """
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    whole = everything(options.disorder, options.seed)
+    left = whole if options.kafka is None else await unsent(options.kafka, whole, topics)
+    async with app.running(broker=options.kafka or EMBEDDED, web_port=options.port):
+        with Bars(console) as bars:
+            await until_stopped(stop, feed_and_watch(whole, left, bars, options.speed))
+        if not stop.is_set():
+            show(console, options.port)
+        await stop.wait()
+
+
+async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Does the work, or gives it up when the user wants to stop. Raises what the work raises."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def feed_and_watch(whole: Feed, left: Feed, bars: Bars, speed: float | None) -> None:
+    fed = bars.add("records fed", len(whole), len(whole) - len(left))
+    total = sum(arrival.topic == "flights" for arrival in whole.events)
+    counted = bars.add("flights counted", total)
+    await send(topics, left.reference, on_sent=lambda count: bars.advance(fed, count))
+    await loaded({"airlines": airlines, "airports": airports, "planes": planes}, whole.reference)
+    feeding = asyncio.create_task(
+        send(topics, left.events, speed=speed, on_sent=lambda count: bars.advance(fed, count))
+    )
+    try:
+        while (done := sum(stats.flights for stats in carriers.values())) < total:
+            bars.show(counted, done)
+            if feeding.done():
+                feeding.result()
+            await asyncio.sleep(LOOK_EVERY)
+        bars.show(counted, done)
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def loaded(tables: Mapping[str, Table[str, Any]], reference: Sequence[Arrival]) -> None:
+    """Returns when each global table holds its topic's last record.
+
+    The topics have one partition each, so that all records before it are then there too.
+    """
+    last = {arrival.topic: arrival.key for arrival in reference}
+    for topic, table in tables.items():
+        while await table.lookup(last[topic]) is None:  # noqa: ASYNC110 - a table has no event for "not yet"
+            await asyncio.sleep(LOOK_EVERY)
+
+
+def show(console: Console, port: int) -> None:
+    known: dict[str, CarrierStats] = dict(carriers.items())
+    grid = Grid("carrier", "airline", "flights", "cancelled", "mean departure delay", title="carriers")
+    names = {airline.carrier: airline.name for airline in data.airlines()}
+    for carrier, stats in sorted(known.items(), key=lambda item: -item[1].flights):
+        mean = stats.dep_delay_sum / stats.dep_delay_count if stats.dep_delay_count else 0.0
+        grid.add_row(carrier, names[carrier], f"{stats.flights:,}", f"{stats.cancelled:,}", f"{mean:.1f} min")
+    console.print(grid)
+    console.print(f"\nThe application stays up. Ask it: curl localhost:{port}/v1/tables/carriers/UA", highlight=False)
+    console.print("Stop it with Ctrl-C.", highlight=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m apps.flights.demo", description=__doc__)
+    parser.add_argument("--kafka", metavar="URL", help="kafka://host:port (default: the embedded broker)")
+    parser.add_argument("--port", type=int, default=6066, help="of the web server (default: %(default)s)")
+    feeding_options(parser)
+    options = checked(parser, argv)
+    try:
+        asyncio.run(demonstrate(options, Console()))
+    except (FeedMismatch, StreamzError, data.DataMissing) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
