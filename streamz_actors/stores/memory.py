@@ -3,7 +3,7 @@
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, tee
 from weakref import WeakSet
 
 from streamz_actors.errors import StateError, StoreLocked
@@ -25,11 +25,12 @@ class _Content:
         self._fresh: dict[bytes, None] = {}
         self._shrunk = False
 
-    def keys(self, start: bytes | None, stop: bytes | None) -> list[bytes]:
-        """A new list of the keys with start <= key < stop, in byte order."""
+    def keys(self, start: bytes | None, stop: bytes | None, *, reverse: bool) -> Iterator[bytes]:
+        """The keys with start <= key < stop as they are now, copying none: `_order` is replaced, never changed."""
         order = self._sorted()
         low = 0 if start is None else bisect_left(order, start)
-        return order[low : len(order) if stop is None else bisect_left(order, stop)]
+        inside = range(low, len(order) if stop is None else bisect_left(order, stop))
+        return map(order.__getitem__, reversed(inside) if reverse else inside)
 
     def apply(self, changes: Mapping[bytes, bytes | None], offset: int | None) -> None:
         pairs = self.pairs
@@ -68,10 +69,9 @@ class _Scan(Iterator[tuple[bytes, bytes]]):
 
     __slots__ = ("__weakref__", "_closed", "_source")
 
-    def __init__(self, keys: list[bytes], pairs: Mapping[bytes, bytes], reverse: bool) -> None:
-        if reverse:
-            keys.reverse()
-        self._source: Iterator[tuple[bytes, bytes]] = zip(keys, map(pairs.__getitem__, keys), strict=True)
+    def __init__(self, keys: Iterator[bytes], pairs: Mapping[bytes, bytes]) -> None:
+        keys, again = tee(keys)
+        self._source: Iterator[tuple[bytes, bytes]] = zip(keys, map(pairs.__getitem__, again), strict=True)
         self._closed = ""
 
     def __next__(self) -> tuple[bytes, bytes]:
@@ -105,7 +105,7 @@ class MemoryStore(Store):
         self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         content = self._opened()
-        scan = _Scan(content.keys(start, stop), content.pairs, reverse)
+        scan = _Scan(content.keys(start, stop, reverse=reverse), content.pairs)
         self._scans.add(scan)
         return scan
 

@@ -3,7 +3,7 @@
 On disk, format 1:
 
     <root>/<task>/               one RocksDB database; its LOCK file is the task's lock
-      column family store:<name>
+      column family store.<name>
         00 "about"               format version (4 bytes, big-endian), then the identity
         00 "offset"              the covered changelog offset (8 bytes, signed, big-endian)
         01 <key>                 a value; the prefix keeps both keys above out of every key's and scan's way
@@ -46,7 +46,7 @@ log = logging.getLogger("streamz_actors.stores")
 FORMAT_VERSION = 1
 MIB = 1 << 20
 
-_FAMILY = "store:"
+_FAMILY = "store."
 _ABOUT, _OFFSET = b"\x00about", b"\x00offset"
 _DATA, _DATA_END = b"\x01", b"\x02"
 _VERSION_FORMAT, _OFFSET_FORMAT = Struct(">I"), Struct(">q")
@@ -66,7 +66,7 @@ def _fail(error: Exception, place: str) -> NoReturn:
         raise StateError(f"{place} was used after it was closed") from error
     if type(error) is not Exception:
         raise error
-    text = str(error)
+    text = " ".join(str(error).split())
     if any(words in text for words in _HELD):
         raise StoreLocked(f"{place} is open elsewhere, in this process or another: wait until it is closed") from error
     if any(words in text for words in _MACHINE):

@@ -19,10 +19,10 @@ def make_backend(url: str, data_dir: Path, app_id: str) -> Backend:
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
-        _sizes(parts, {})
+        _sizes(url, parts, {})
         return MemoryBackend()
     if parts.scheme == "rocksdb":
-        sizes = _sizes(parts, {"block_cache_mb": 256, "write_buffer_mb": 128})
+        sizes = _sizes(url, parts, {"block_cache_mb": 256, "write_buffer_mb": 128})
         return RocksBackend(
             data_dir / app_id,
             block_cache_bytes=sizes["block_cache_mb"] * MIB,
@@ -31,8 +31,7 @@ def make_backend(url: str, data_dir: Path, app_id: str) -> Backend:
     raise ConfigError(f"store {url!r} is not known: use rocksdb:// or memory://")
 
 
-def _sizes(parts: SplitResult, defaults: dict[str, int]) -> dict[str, int]:
-    url = parts.geturl()
+def _sizes(url: str, parts: SplitResult, defaults: dict[str, int]) -> dict[str, int]:
     if parts.netloc or parts.path.strip("/") or parts.fragment:
         raise ConfigError(f"store {url!r} names a place: where state is kept is the setting data_dir")
     sizes = dict(defaults)

@@ -293,7 +293,7 @@ class TestOpeningAgain:
         assert (content(shelf.stores["other"]), shelf.stores["other"].offset) == ({b"k": b"v"}, 1)
 
     def test_a_store_may_have_any_name(self, backend: Backend) -> None:
-        names = ["default", "store:default", "größe/ß", "a b"]
+        names = ["default", "store.default", "größe/ß", "a b"]
         shelf = backend.open("task", dict.fromkeys(names, IDENTITY))
         for name in names:
             shelf.stores[name].write([(b"name", name.encode())])
