@@ -157,7 +157,6 @@ class MemoryConsumer(Consumer):
             return
         self._running = False
         self._assigned = None
-        self._fetcher.assign({})
+        self._fetcher.close()
         if self._member is not None:
             self._group.leave(self._member)
-        self._fetcher.wake()

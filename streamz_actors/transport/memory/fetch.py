@@ -56,6 +56,11 @@ class Fetcher:
             cursor.log.watch(cursor.stand_in_line)
             cursor.stand_in_line()
 
+    def close(self) -> None:
+        """Lets go of the logs and ends a wait."""
+        self.assign({})
+        self.wake()
+
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         for partition in partitions:
             if cursor := self._cursors.get(partition):

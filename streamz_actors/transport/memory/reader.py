@@ -44,7 +44,7 @@ class MemoryReader(Reader):
 
     async def stop(self) -> None:
         self._running = False
-        self._fetcher.assign({})
+        self._fetcher.close()
 
 
 def _refuse(log: PartitionLog, error: OffsetOutOfRange) -> int:
