@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any
 
-from streamz_actors.errors import DecodeError
+from streamz_actors.errors import DecodeError, EncodeError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import Headers, TopicPartition
@@ -91,14 +91,38 @@ class Batch:
         return f"topic {topic!r}, partition {partition}, offset {self.offsets[index]}"
 
     def encoded_keys(self, schema: Schema[Any]) -> list[bytes | None]:
+        """Keys as `schema` writes them: as they came where it is theirs. Raises EncodeError saying where."""
         if self.raw_keys is not None and schema == self.key_schema:
             return self.raw_keys
-        return schema.encode_all(self.keys)
+        return self.encode("key", schema, self.keys)
 
     def encoded_values(self, schema: Schema[Any]) -> list[bytes | None]:
+        """As `encoded_keys`."""
         if self.raw_values is not None and schema == self.value_schema:
             return self.raw_values
-        return schema.encode_all(self.values)
+        return self.encode("value", schema, self.values)
+
+    def encode(self, side: str, schema: Schema[Any], column: Column) -> list[bytes | None]:
+        """A column made from these rows, encoded. Raises EncodeError saying which record it was made from."""
+        try:
+            return schema.encode_all(column)
+        except EncodeError:
+            for index, item in enumerate(column):
+                try:
+                    schema.encode(item)
+                except EncodeError as error:
+                    raise self.misfit(side, index, error) from error
+            raise
+
+    def misfit(self, side: str, index: int, error: EncodeError) -> EncodeError:
+        """The error to raise where something made from a row cannot be written."""
+        return EncodeError(f"{side} made from {self.place(index)}: {error}")
+
+    @property
+    def payloads(self) -> Column:
+        """Values as they stand, raw or decoded: enough to see which of them are None."""
+        column: Column | None = self.raw_values if self.raw_values is not None else self._values
+        return column or []
 
     def key_at(self, index: int) -> Any:
         """One decoded key, without decoding the column."""
@@ -141,7 +165,6 @@ class Batch:
         values: tuple[Column, Schema[Any]] | None = None,
         timestamps: list[int] | None = None,
         olds: Column | None = None,
-        branches: list[int] | None = None,
     ) -> "Batch":
         """The same rows with other keys or values, each given with its schema. Old values go unless given again."""
         return Batch(
@@ -156,5 +179,10 @@ class Batch:
             raw_values=self.raw_values if values is None else None,
             headers=self.headers,
             olds=olds,
-            branches=branches,
         )
+
+    def marked(self, branches: list[int]) -> "Batch":
+        """The same rows, each with the branch that it takes."""
+        copy = self._columns(lambda column: column)
+        copy.branches = branches
+        return copy

@@ -51,6 +51,11 @@ class Place(Protocol):
 class Operator(ABC):
     """The behaviour of one node in one task."""
 
+    silent = False
+    """Set by the task where the node has no children: then `process` need not make rows, and may give None."""
+    olds = False
+    """Set by the task where a node below reads what each key held before (`SubTopology.olds`)."""
+
     @abstractmethod
     async def process(self, batch: Batch) -> Batch | None:
         """Works on a run of rows; gives the rows that go on to the children, or None for none."""
@@ -116,6 +121,10 @@ class Node:
     reads_keys: bool = True
     """Whether it looks at decoded keys: a column that nobody reads is never decoded."""
     reads_values: bool = True
+    reads_olds: bool = False
+    """Whether it looks at what each key of a table held before."""
+    passes_olds: bool = False
+    """Whether it needs them only if a child does: a table's view."""
     asynchronous: bool = False
     """Whether it may suspend while it processes."""
     copartitioned: bool = False

@@ -28,6 +28,8 @@ class SubTopology:
     """Nodes whose rows go to their children one by one, because the ways of the children meet again."""
     followers: Mapping[str, tuple[Node, ...]] = field(repr=False)
     """By table: the nodes that follow changes which no operator makes (an agent's writes)."""
+    olds: frozenset[Node] = field(repr=False, default=frozenset())
+    """Nodes whose rows are to say what each key held before."""
 
 
 def split(topology: Topology, existing: Mapping[str, int], default_partitions: int) -> list[SubTopology]:
@@ -111,7 +113,16 @@ def _build(topology: Topology, members: Sequence[object], partitions: int, exist
         table: tuple(node for node in nodes if node.kind == "changes" and any(store.name == table for store in node.stores))
         for table in written
     }
-    return SubTopology(name, nodes, stores, partitions, topics, children, in_order, followers)
+    return SubTopology(name, nodes, stores, partitions, topics, children, in_order, followers, _wanting_olds(nodes, children))
+
+
+def _wanting_olds(nodes: Sequence[Node], children: Mapping[Node, tuple[Node, ...]]) -> frozenset[Node]:
+    """Nodes with a child that reads old values, or that passes them on to one that does."""
+    wanting: set[Node] = set()
+    for node in reversed(nodes):
+        if any(child.reads_olds or (child.passes_olds and child in wanting) for child in children[node]):
+            wanting.add(node)
+    return frozenset(wanting)
 
 
 def _meet_again(siblings: Sequence[Node], children: Mapping[Node, tuple[Node, ...]]) -> bool:

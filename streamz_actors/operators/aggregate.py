@@ -1,0 +1,162 @@
+"""Folding a grouped stream into a table: count, reduce, aggregate, all without windows.
+
+Rows without a key or without a value are skipped. A result has the later time of the row and of what it adds to.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from streamz_actors.dataflow.batch import Batch, Column
+from streamz_actors.dataflow.calls import failure
+from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
+from streamz_actors.errors import EncodeError, StreamzError
+
+Function = Callable[..., Any]
+
+
+def count(parent: Node, spec: StoreSpec) -> Node:
+    return Node(
+        spec.name,
+        "count",
+        lambda place: Count(place.states[spec.name], spec),
+        (parent,),
+        stores=(spec,),
+        reads_keys=False,
+        reads_values=False,
+        copartitioned=True,
+    )
+
+
+def reduce(parent: Node, spec: StoreSpec, reducer: Function) -> Node:
+    """`reducer` takes (aggregate, value); the first value of a key is its first aggregate."""
+    return _fold(parent, spec, "reduce", None, lambda _, value, before: reducer(before, value), is_async(reducer))
+
+
+def aggregate(parent: Node, spec: StoreSpec, initializer: Function, aggregator: Function) -> Node:
+    """`aggregator` takes (key, value, aggregate)."""
+    return _fold(parent, spec, "aggregate", initializer, aggregator, is_async(aggregator))
+
+
+def _fold(
+    parent: Node, spec: StoreSpec, kind: str, initializer: Function | None, step: Function, asynchronous: bool
+) -> Node:
+    what = f"{kind} {spec.name!r}"
+    return Node(
+        spec.name,
+        kind,
+        lambda place: Fold(what, place.states[spec.name], spec, initializer, step, asynchronous),
+        (parent,),
+        stores=(spec,),
+        reads_keys=initializer is not None,
+        asynchronous=asynchronous,
+        copartitioned=True,
+    )
+
+
+class Results:
+    """Columns of an aggregation's changes, while a batch is worked on."""
+
+    __slots__ = ("olds", "rows", "timestamps", "values")
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.values: Column = []
+        self.timestamps: list[int] = []
+        self.olds: Column = []
+
+    def changes(self, batch: Batch, spec: StoreSpec, olds: bool) -> Batch | None:
+        if not self.rows:
+            return None
+        kept = batch if len(self.rows) == len(batch) else batch.take(self.rows)
+        return kept.replace(
+            values=(self.values, spec.value_schema), timestamps=self.timestamps, olds=self.olds if olds else None
+        )
+
+
+class Count(Operator):
+    """Looks at no key and no value: bytes are enough to tell them apart, and a count needs no more."""
+
+    def __init__(self, state: Any, spec: StoreSpec) -> None:
+        self._state, self._spec = state, spec
+
+    async def process(self, batch: Batch) -> Batch | None:
+        entry, value, put = self._state.entry, self._state.value, self._state.put_raw
+        results = None if self.silent else Results()
+        raw_keys = batch.encoded_keys(self._spec.key_schema)
+        for row, (raw, payload, timestamp) in enumerate(zip(raw_keys, batch.payloads, batch.timestamps, strict=True)):
+            if raw is None or payload is None:
+                continue
+            before = entry(raw)
+            old = value(before)
+            if old is None:
+                new = 1
+            else:
+                new = old + 1
+                if before.timestamp > timestamp:
+                    timestamp = before.timestamp
+            put(raw, new, timestamp)
+            if results is not None:
+                results.rows.append(row)
+                results.values.append(new)
+                results.timestamps.append(timestamp)
+                results.olds.append(old)
+        return None if results is None else results.changes(batch, self._spec, self.olds)
+
+
+class Fold(Operator):
+    """reduce and aggregate. `step` takes (key, value, aggregate); with no initializer a first value is the aggregate."""
+
+    def __init__(
+        self,
+        what: str,
+        state: Any,
+        spec: StoreSpec,
+        initializer: Function | None,
+        step: Function,
+        asynchronous: bool,
+    ) -> None:
+        self._what, self._state, self._spec = what, state, spec
+        self._initializer, self._step, self._asynchronous = initializer, step, asynchronous
+        self._row = 0
+
+    async def process(self, batch: Batch) -> Batch | None:
+        results = Results()
+        try:
+            await self._fold(batch, results)
+        except EncodeError as error:
+            raise batch.misfit(f"{self._what}: value", self._row, error) from error
+        except StreamzError:
+            raise
+        except Exception as error:
+            raise failure(self._what, batch, self._row, error) from error
+        return results.changes(batch, self._spec, self.olds)
+
+    async def _fold(self, batch: Batch, results: Results) -> None:
+        state, initializer, step, asynchronous = self._state, self._initializer, self._step, self._asynchronous
+        entry, value_of, put, silent, olds = state.entry, state.value, state.put_raw, self.silent, self.olds
+        raw_keys = batch.encoded_keys(self._spec.key_schema)
+        keys = raw_keys if initializer is None else batch.keys
+        self._row = -1
+        for raw, key, value, timestamp in zip(raw_keys, keys, batch.values, batch.timestamps, strict=True):
+            self._row += 1
+            if raw is None or value is None:
+                continue
+            before = entry(raw)
+            old = value_of(before)
+            if old is not None and before.timestamp > timestamp:
+                timestamp = before.timestamp
+            if old is None and initializer is None:
+                new = value
+            else:
+                new = step(key, value, initializer() if old is None and initializer is not None else old)
+                if asynchronous:
+                    new = await new
+            put(raw, new, timestamp)
+            if silent:
+                continue
+            results.rows.append(self._row)
+            results.values.append(new)
+            results.timestamps.append(timestamp)
+            if olds:
+                # Decoded anew where the aggregator may have changed what it was given.
+                results.olds.append(value_of(before))

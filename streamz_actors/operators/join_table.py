@@ -1,0 +1,90 @@
+"""Stream joined with a table: each row looks up what the table holds now. Changes of the table cause nothing."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from streamz_actors.dataflow.batch import Batch, Column
+from streamz_actors.dataflow.calls import Call, over_columns
+from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
+from streamz_actors.serde.schema import Schema
+
+Function = Callable[..., Any]
+Read = Callable[[Batch], Awaitable[Column]]
+"""What a table holds for each row, None for nothing."""
+
+
+def by_row_key(spec: StoreSpec) -> Callable[[Place], Read]:
+    """Reads a stored table under the rows' own keys."""
+
+    def at(place: Place) -> Read:
+        get = place.states[spec.name].get_raw
+
+        async def read(batch: Batch) -> Column:
+            return [None if raw is None else get(raw) for raw in batch.encoded_keys(spec.key_schema)]
+
+        return read
+
+    return at
+
+
+def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> Callable[[Place], Read]:
+    """Reads a global table under the key that `key` gives for (key, value); None matches nothing."""
+    call = over_columns(key, f"key of {what}")
+
+    def at(place: Place) -> Read:
+        get = place.states[table].get_raw
+
+        async def read(batch: Batch) -> Column:
+            chosen = await call(batch, batch.keys, batch.values)
+            return [None if raw is None else get(raw) for raw in batch.encode("join key", schema, chosen)]
+
+        return read
+
+    return at
+
+
+def join_table(
+    parent: Node,
+    name: str,
+    read: Callable[[Place], Read],
+    joiner: Function,
+    value: Schema[Any],
+    *,
+    left: bool,
+    stores: tuple[StoreSpec, ...] = (),
+    reads_keys: bool = False,
+    asynchronous: bool = False,
+) -> Node:
+    """`stores` are those read under the rows' keys, which therefore must be partitioned alike."""
+    kind = "left_join" if left else "join"
+    call = over_columns(joiner, f"{kind} {name!r}")
+    return Node(
+        name,
+        kind,
+        lambda place: JoinTable(read(place), call, value, left),
+        (parent,),
+        stores=stores,
+        reads_keys=reads_keys,
+        asynchronous=asynchronous or is_async(joiner),
+        copartitioned=bool(stores),
+    )
+
+
+class JoinTable(Operator):
+    """A row without a value is dropped, and one that finds nothing; a left join gives that one None."""
+
+    def __init__(self, read: Read, call: Call, value: Schema[Any], left: bool) -> None:
+        self._read, self._call, self._value, self._left = read, call, value, left
+
+    async def process(self, batch: Batch) -> Batch | None:
+        found = await self._read(batch)
+        left = self._left
+        kept = [
+            value is not None and (left or match is not None) for value, match in zip(batch.values, found, strict=True)
+        ]
+        if not all(kept):
+            if not any(kept):
+                return None
+            batch = batch.select(kept)
+            found = [match for match, keep in zip(found, kept, strict=True) if keep]
+        return batch.replace(values=(await self._call(batch, batch.values, found), self._value))
