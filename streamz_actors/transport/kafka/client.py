@@ -1,0 +1,56 @@
+"""aiokafka's low-level client, kept from creating topics: for our own requests, or the one inside another client."""
+
+import random
+from collections.abc import Collection
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+
+from streamz_actors.transport.kafka.connection import Profile
+
+BOOTSTRAP = ("bootstrap", ConnectionGroup.DEFAULT)
+
+
+def new_client(profile: Profile, client_id: str) -> Any:
+    """A client for requests of our own; not connected yet."""
+    return no_auto_creation(
+        AIOKafkaClient(bootstrap_servers=list(profile.servers), client_id=client_id, **profile.shared)
+    )
+
+
+def no_auto_creation(client: Any) -> Any:
+    """Makes `client` ask for metadata without having the broker create what it names.
+
+    aiokafka always allows that: on a broker with auto.create.topics.enable, a deleted internal topic would come back,
+    with default settings, for as long as some worker still knows its name.
+    """
+
+    async def update(cluster: Any, topics: Collection[str] | None) -> bool:
+        return await update_metadata(client, cluster, topics)
+
+    client._metadata_update = update
+    return client
+
+
+async def update_metadata(client: Any, cluster: Any, topics: Collection[str] | None) -> bool:
+    """What AIOKafkaClient._metadata_update does, but for the creation. False: no broker answered."""
+    request = MetadataRequest(list(topics or ()), allow_auto_topic_creation=False)
+    nodes: list[Any] = [broker.nodeId for broker in client.cluster.brokers()]
+    random.shuffle(nodes)
+    if BOOTSTRAP in client._conns:
+        nodes.append(BOOTSTRAP[0])
+    for node in nodes:
+        try:
+            metadata = await client.send(node, request)
+        except KafkaError:
+            continue
+        if not metadata.brokers:
+            return False
+        cluster.update_metadata(metadata)
+        if BOOTSTRAP in client._conns:
+            client._conns.pop(BOOTSTRAP).close()
+        return True
+    cluster.failed_update(None)
+    return False

@@ -1,0 +1,162 @@
+"""What aiokafka has fetched and nobody has taken yet, per partition, given out a bounded run at a time.
+
+aiokafka throws away the buffer of a paused partition and fetches the same megabyte again when it is resumed; and while
+any partition's buffer stands untaken, it asks its broker for nothing (for 0.1 s). So responses are taken from it as
+soon as they can be, decoded only when they are given out, and kept, whole, through pauses:
+
+    aiokafka's buffer ──take──▶ responses of the partition ──give──▶ RawBatch
+    (at most one response)      (one; while paused up to DEPTH)      (decoded here)
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+from streamz_actors.clock import Clock
+from streamz_actors.transport.abc import RawBatch
+from streamz_actors.transport.kafka.records import Response
+from streamz_actors.types import TopicPartition
+
+RUN = 2_000
+"""Records of one partition after which the next partition gets its turn; a batch is never cut, so it may be more."""
+
+ROUND = 10_000
+"""Records after which a poll returns: a few milliseconds of decoding."""
+
+PAUSED_BUDGET = 64
+"""Responses (1 MiB each by default) that all paused partitions together may hold."""
+
+DEPTH = 4
+
+
+class Buffer:
+    """Stands between an AIOKafkaConsumer's fetcher and our polls. Knows only assigned partitions."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._fetcher = consumer._fetcher
+        self._subscription = consumer._subscription
+        self._held: dict[TopicPartition, deque[Response]] = {}
+        self._paused: set[TopicPartition] = set()
+        self._positions: dict[TopicPartition, int] = {}
+
+    def assign(self, partitions: Collection[TopicPartition]) -> None:
+        """A new assignment: nothing is held, nothing is paused."""
+        self._held = {partition: deque() for partition in partitions}
+        self._paused.clear()
+        self._positions.clear()
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """After what was given out; None: nothing was, and nobody has said where to start."""
+        return self._positions.get(partition)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        if partition not in self._held:
+            return
+        self._held[partition].clear()
+        self._positions[partition] = offset
+        self._fetcher.seek_to(partition, offset)
+        self._regulate(partition)
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in self._held.keys() & set(partitions):
+            self._paused.add(partition)
+            self._regulate(partition)
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in self._paused.intersection(partitions):
+            self._paused.discard(partition)
+            self._regulate(partition)
+
+    def _regulate(self, partition: TopicPartition) -> None:
+        """Stops fetching what is paused and has enough; anything else is fetched."""
+        depth = max(1, min(DEPTH, PAUSED_BUDGET // len(self._held)))
+        enough = partition in self._paused and len(self._held[partition]) >= depth
+        state = self._subscription.subscription.assignment.state_value(partition)
+        if state is not None and state.paused != enough:
+            (state.pause if enough else state.resume)()
+
+    def give(self) -> list[RawBatch]:
+        """What has arrived, about ROUND records of it. Raises the error of a fetch when nothing stands before it."""
+        self._take()
+        batches: list[RawBatch] = []
+        records = 0
+        for partition, responses in list(self._held.items()):
+            if not responses or partition in self._paused:
+                continue
+            if records >= ROUND:
+                break
+            batch = self._decode(partition, responses)
+            batches.append(batch)
+            records += len(batch)
+            self._held[partition] = self._held.pop(partition)  # to the end of the queue
+        if not batches:
+            self._raise_error()
+        self._take()  # what was just emptied: its successor's fetch leaves while this is worked on
+        return batches
+
+    def _decode(self, partition: TopicPartition, responses: deque[Response]) -> RawBatch:
+        batch = responses[0].take(RUN)
+        if responses[0].empty:
+            responses.popleft()
+        self._positions[partition] = batch.next_offset
+        return batch
+
+    def _take(self) -> None:
+        fetched = self._fetcher._records
+        for partition in [partition for partition in fetched if self._wanted(partition)]:
+            entry = fetched[partition]
+            if not hasattr(entry, "getall"):  # an error: stays until it can be raised
+                continue
+            del fetched[partition]
+            self._fetcher._notify(self._fetcher._wait_consume_future)
+            self._keep(TopicPartition(*partition), entry)
+
+    def _wanted(self, partition: TopicPartition) -> bool:
+        responses = self._held.get(partition)
+        return responses is not None and (not responses or partition in self._paused)
+
+    def _keep(self, partition: TopicPartition, entry: Any) -> None:
+        assignment, records = entry._assignment, entry._partition_records
+        state = assignment.state_value(partition)
+        if not assignment.active or not state.has_valid_position or state.position != records.next_fetch_offset:
+            return  # fetched before a rebalance or a seek
+        response = Response(partition, records)
+        state.consumed_to(response.end)
+        if not response.empty:
+            self._held[partition].append(response)
+        self._regulate(partition)
+
+    def _raise_error(self) -> None:
+        fetched = self._fetcher._records
+        for partition in list(fetched):
+            if hasattr(fetched[partition], "check_raise"):
+                entry = fetched.pop(partition)
+                self._fetcher._notify(self._fetcher._wait_consume_future)
+                entry.check_raise()
+
+    async def wait(self, timeout: float) -> None:
+        """Until something arrived, or the fetcher reports an error, which this raises."""
+        waiter = self._fetcher._create_fetch_waiter()
+        try:
+            await asyncio.wait([waiter], timeout=timeout)
+            if waiter.done():
+                waiter.result()
+        finally:
+            waiter.cancel()
+
+    def wake(self) -> None:
+        """Ends every wait."""
+        for waiter in list(self._fetcher._fetch_waiters):
+            self._fetcher._notify(waiter)
+
+
+async def next_batches(buffer: Buffer, timeout: float, clock: Clock) -> list[RawBatch]:
+    """What there is, else what comes within `timeout` seconds."""
+    deadline = clock.monotonic() + timeout
+    while not (batches := buffer.give()):
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            break
+        await buffer.wait(left)
+    return batches
