@@ -184,8 +184,11 @@ def _suspicion(info: inspect.Type) -> Callable[[Column, list[bytes]], bool]:
         return _says_null
 
     def not_finite(values: Column, raws: list[bytes]) -> bool:
-        # The filter drops None (and zeros), which do not add up.
-        return not all(isfinite(sum(filter(None, map(get, values)))) for get in getters)
+        try:
+            # The filter drops None (and zeros), which do not add up.
+            return not all(isfinite(sum(filter(None, map(get, values)))) for get in getters)
+        except (TypeError, OverflowError):
+            return True
 
     return not_finite
 

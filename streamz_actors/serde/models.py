@@ -1,7 +1,7 @@
 """Record: the base class of models: typed, checked when decoded, fast."""
 
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, dataclass_transform
 
 import msgspec
 
@@ -11,7 +11,12 @@ from streamz_actors.serde.faults import decode_error, encode_error
 from streamz_actors.serde.formats import Format, json_format
 
 
-class Record(msgspec.Struct, gc=False):
+@dataclass_transform(field_specifiers=(msgspec.field,))
+class _RecordMeta(msgspec.StructMeta):
+    """Tells type checkers that `Record` itself is neither frozen nor not (PEP 681): its subclasses may choose."""
+
+
+class Record(msgspec.Struct, metaclass=_RecordMeta, gc=False):
     """A model. Its annotated attributes are its fields, in order, also of its constructor; `[]`, `{}` and `set()` are
     safe defaults.
 

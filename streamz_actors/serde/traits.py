@@ -96,7 +96,7 @@ def float_fields(info: inspect.Type) -> tuple[str, ...]:
     """The names of a struct's float fields (and optional ones), if it has no floats but there; else none."""
     if not isinstance(info, inspect.StructType):
         return ()
-    names = tuple(field.name for field in info.fields if _is_number(field.type))
+    names = tuple(field.name for field in info.fields if _is_float(field.type))
     rest = [field.type for field in info.fields if field.name not in names]
     return () if any(holds_floats(node) for node in rest) else names
 
@@ -126,9 +126,10 @@ def is_plain(info: inspect.Type, scalar: type) -> bool:
     return _plain_scalar(info) is scalar
 
 
-def _is_number(info: inspect.Type) -> bool:
+def _is_float(info: inspect.Type) -> bool:
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
-    return all(isinstance(member, inspect.FloatType | inspect.IntType | inspect.NoneType) for member in members)
+    kinds = set(map(type, members))
+    return inspect.FloatType in kinds and kinds <= {inspect.FloatType, inspect.IntType, inspect.NoneType}
 
 
 def _plain_scalar(info: inspect.Type) -> type | None:
