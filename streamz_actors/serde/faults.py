@@ -40,7 +40,8 @@ def reason_and_field(error: Exception) -> tuple[str, str]:
     """Why, and the path (`$.a.b[0]`, or "" for the whole value) of what could not be read."""
     if isinstance(error, msgspec.MsgspecError):
         return _from_msgspec(str(error))
-    if type(error).__module__.startswith("pydantic"):
+    # Pydantic is known by its shape, so that it need not be there.
+    if hasattr(error, "errors"):
         return from_pydantic(error)
     return f"{type(error).__name__}: {error}", ""
 

@@ -11,7 +11,14 @@ from streamz_actors.serde.codecs import BUILT_IN, Chain, Codec, parse
 from streamz_actors.serde.codecs import codec as codec_named
 from streamz_actors.serde.describe import describe
 from streamz_actors.serde.faults import decode_error, encode_error
-from streamz_actors.serde.traits import info_of, is_immutable, is_plain, unknown_classes, without_none
+from streamz_actors.serde.traits import (
+    has_sortable_dicts,
+    info_of,
+    is_immutable,
+    is_plain,
+    unknown_classes,
+    without_none,
+)
 
 T = TypeVar("T")
 
@@ -157,6 +164,8 @@ def schema_for(
             f"{describe(annotation)}: {unknown[0].__qualname__} is a class of which only its codec could know how to "
             f"make bytes; use a Record, dataclass, msgspec.Struct, TypedDict or pydantic model, or register_codec"
         )
+    if key and not has_sortable_dicts(info):
+        raise ConfigError(f"{describe(annotation)} cannot be a key: its dicts need str keys, to have one order")
     return Schema(
         type=annotation,
         codec=chain.spec,

@@ -101,6 +101,12 @@ def float_fields(info: inspect.Type) -> tuple[str, ...]:
     return () if any(holds_floats(node) for node in rest) else names
 
 
+def has_sortable_dicts(info: inspect.Type) -> bool:
+    """All dicts inside have text for keys, the only ones that encoders can write in a fixed order."""
+    text = (inspect.StrType, inspect.LiteralType, inspect.AnyType)
+    return all(isinstance(node.key_type, text) for node in _nodes(info) if isinstance(node, inspect.DictType))
+
+
 def is_immutable(info: inspect.Type) -> bool:
     """Nobody can change a decoded value in place, so it may be handed to many."""
     return all(map(_is_fixed, _nodes(info)))
