@@ -11,6 +11,10 @@ from streamz_actors.types import TopicPartition, partition_of
 NEW_YEAR = 1_356_998_400_000
 """2013-01-01T00:00:00Z: the timestamp of the reference records."""
 
+LEAD = 1
+"""Milliseconds by which a weather report comes before the full hour it is of. A flight may be scheduled on that hour,
+and of two topics with equal event times it is the framework's choice which is read first."""
+
 
 class FeedMismatch(Exception):
     """A topic holds something else than what this feeder would have written. The message says what to do."""
@@ -38,19 +42,21 @@ def reference() -> list[Arrival]:
 def events(
     flights: Iterable[Flight], weather: Iterable[Weather], *, disorder: float = 0.0, seed: int = 0
 ) -> list[Arrival]:
-    """Weather and flights by event time; of one instant weather first, so that a flight finds its hour's report.
+    """Weather and flights by event time: a flight comes after the report of its hour.
 
     Each flight comes up to `disorder` minutes after its event time, by a random number that `seed` determines; then
     no flight comes after one that is more than `disorder` minutes younger. Weather reports are on time.
     """
     delays = random.Random(seed)
     bound = round(disorder * data.MINUTE)
-    arrivals = [Arrival(report.observed, "weather", report.origin, report, report.observed) for report in weather]
+    arrivals = [
+        Arrival(report.observed - LEAD, "weather", report.origin, report, report.observed - LEAD) for report in weather
+    ]
     arrivals += [
         Arrival(flight.scheduled + delays.randint(0, bound), "flights", flight.origin, flight, flight.scheduled)
         for flight in flights
     ]
-    arrivals.sort(key=lambda arrival: (arrival.at, arrival.topic == "flights"))
+    arrivals.sort(key=lambda arrival: arrival.at)
     return arrivals
 
 

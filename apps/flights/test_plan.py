@@ -13,7 +13,7 @@ MINUTE = 60_000
 COUNTS = {"flights": 4, "weather": 4}
 
 origins = st.sampled_from(["EWR", "JFK", "LGA"])
-times = st.integers(0, 500).map(lambda minute: minute * MINUTE)
+times = st.integers(1, 500).map(lambda minute: minute * MINUTE)
 departures = st.builds(lambda origin, at: Flight("UA", 1, origin, "IAH", at, 0, 0, 0), origins, times)
 reports = st.builds(lambda origin, at: Weather(origin, at, 0.0, 10.0), origins, times)
 flights, weather = st.lists(departures, max_size=60), st.lists(reports, max_size=20)
@@ -21,11 +21,19 @@ disorders = st.integers(0, 120)
 
 
 @given(flights, weather)
-def test_without_disorder_arrival_is_by_event_time_and_weather_first(fs: list[Flight], ws: list[Weather]) -> None:
+def test_without_disorder_arrival_is_by_event_time(fs: list[Flight], ws: list[Weather]) -> None:
     arrivals = plan.events(fs, ws)
-    order = [(arrival.timestamp, arrival.topic == "flights") for arrival in arrivals]
+    order = [arrival.timestamp for arrival in arrivals]
     assert order == sorted(order)
     assert len(arrivals) == len(fs) + len(ws)
+
+
+@given(times)
+def test_a_flight_on_the_full_hour_comes_after_its_report_whoever_breaks_ties(at: int) -> None:
+    flight = Flight("UA", 1, "EWR", "IAH", at, 0, 0, 0)
+    report, departure = plan.events([flight], [Weather("EWR", at, 0.0, 10.0)])
+    assert (report.topic, departure.topic) == ("weather", "flights")
+    assert report.timestamp < departure.timestamp == at
 
 
 @given(flights, weather, disorders, st.integers(0, 9))
