@@ -1,6 +1,6 @@
 """The flights application: what it keeps per carrier and route, the enriched stream, the alerts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 from apps.flights.models import (
     Airline,
@@ -15,7 +15,7 @@ from apps.flights.models import (
     Weather,
 )
 from apps.flights.topics import declare
-from streamz_actors import App, Stream
+from streamz_actors import App
 
 LATE = 60
 """Minutes of departure delay beyond which a flight may raise an alert."""
@@ -42,15 +42,15 @@ departures = app.stream(topics.flights)
 carriers = app.table("carriers", key_type=str, value_type=CarrierStats, default=CarrierStats)
 
 
-@app.agent(departures.group_by(lambda _, flight: flight.carrier), tables=[carriers])
-async def count_carriers(stream: Stream[str, Flight]) -> None:
+@app.agent(departures.group_by(lambda _, flight: flight.carrier, name="by-carrier", key_type=str), tables=[carriers])
+async def count_carriers(stream: AsyncIterable[Flight]) -> None:
     async for flight in stream:
         carriers[flight.carrier] = carriers[flight.carrier].including(flight)
 
 
 # -- per route: the same kind of thing, said with the DSL.
 
-routes = departures.group_by(lambda _, flight: flight.route).aggregate(
+routes = departures.group_by(lambda _, flight: flight.route, key_type=str).aggregate(
     RouteStats, lambda _, flight, stats: stats.including(flight), name="routes"
 )
 
@@ -84,7 +84,7 @@ conditions = app.table("conditions", key_type=str, value_type=Conditions, defaul
 
 
 @app.agent([topics.weather, topics.flights], sinks=[topics.alerts], tables=[conditions])
-async def watch_visibility(stream: Stream[str, Weather | Flight]) -> AsyncIterator[Alert]:
+async def watch_visibility(stream: AsyncIterable[Weather | Flight]) -> AsyncIterator[Alert]:
     async for report in stream:
         if isinstance(report, Weather):
             conditions[report.origin] = conditions[report.origin].including(report, keep=REPORTS_KEPT)

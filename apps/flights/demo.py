@@ -20,7 +20,6 @@ from apps.flights.feeder import Feed, checked, everything, feeding_options, send
 from apps.flights.models import CarrierStats
 from apps.flights.plan import Arrival, FeedMismatch
 from apps.flights.progress import Bars
-from streamz_actors import Table
 from streamz_actors.errors import StreamzError
 
 LOOK_EVERY = 0.2
@@ -48,7 +47,9 @@ async def demonstrate(options: argparse.Namespace, console: Console) -> None:
             await until_stopped(stop, feed_and_watch(whole, left, bars, options.speed))
         if not stop.is_set():
             show(console, options.port)
-        await stop.wait()
+        while not stop.is_set():
+            app.link.get("the demo")  # raises once the worker has failed; the end of the block then says why
+            await asyncio.sleep(LOOK_EVERY)
 
 
 async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -85,14 +86,14 @@ async def feed_and_watch(whole: Feed, left: Feed, bars: Bars, speed: float | Non
         await asyncio.gather(feeding, return_exceptions=True)
 
 
-async def loaded(tables: Mapping[str, Table[str, Any]], reference: Sequence[Arrival]) -> None:
+async def loaded(tables: Mapping[str, Mapping[str, Any]], reference: Sequence[Arrival]) -> None:
     """Returns when each global table holds its topic's last record.
 
     The topics have one partition each, so that all records before it are then there too.
     """
     last = {arrival.topic: arrival.key for arrival in reference}
     for topic, table in tables.items():
-        while await table.lookup(last[topic]) is None:  # noqa: ASYNC110 - a table has no event for "not yet"
+        while last[topic] not in table:  # noqa: ASYNC110 - a table has no event for "not yet"
             await asyncio.sleep(LOOK_EVERY)
 
 

@@ -1,9 +1,9 @@
 """Orders: an agent that warns of big accounts, and the turnover per currency written with the DSL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
-from streamz_actors import App, Record, Stream
+from streamz_actors import App, Record
 
 LIMIT = 10_000.0
 
@@ -22,7 +22,7 @@ totals = app.table("totals", key_type=str, value_type=float, default=float)
 
 
 @app.agent(orders, sinks=[alerts])
-async def watch(stream: Stream[str, Order]) -> AsyncIterator[dict[str, Any]]:
+async def watch(stream: AsyncIterable[Order]) -> AsyncIterator[dict[str, Any]]:
     """One actor per partition: the orders of one account come in their order, and nobody else writes its total."""
     async for order in stream:
         totals[order.account] += order.amount
@@ -32,7 +32,7 @@ async def watch(stream: Stream[str, Order]) -> AsyncIterator[dict[str, Any]]:
 
 turnover = (
     app.stream(orders)
-    .group_by(lambda _, order: order.currency)
+    .group_by(lambda _, order: order.currency, key_type=str)
     .aggregate(lambda: 0.0, lambda _, order, total: total + order.amount, name="turnover")
 )
 

@@ -16,7 +16,12 @@ def words(line: str) -> list[str]:
     return WORD.findall(line.lower())
 
 
-word_counts = app.stream(lines).flat_map_values(words).group_by(lambda _, word: word).count(name="word-counts")
+word_counts = (
+    app.stream(lines)
+    .flat_map_values(words)
+    .group_by(lambda _, word: word, key_type=str)
+    .count(name="word-counts")
+)
 word_counts.to_stream().to(counts)
 
 
