@@ -104,7 +104,7 @@ class Count(Operator):
 
 
 class Fold(Operator):
-    """reduce and aggregate. `step` takes (key, value, aggregate); with no initializer a first value is the aggregate."""
+    """`step` takes (key, value, aggregate). Without an initializer a key's first value is its first aggregate."""
 
     def __init__(
         self,

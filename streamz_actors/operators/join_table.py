@@ -1,20 +1,19 @@
 """Stream joined with a table: each row looks up what the table holds now. Changes of the table cause nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call, over_columns
+from streamz_actors.dataflow.lookups import Lookup, Read
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
 from streamz_actors.serde.schema import Schema
 
 Function = Callable[..., Any]
-Read = Callable[[Batch], Awaitable[Column]]
-"""What a table holds for each row, None for nothing."""
 
 
-def by_row_key(spec: StoreSpec) -> Callable[[Place], Read]:
-    """Reads a stored table under the rows' own keys."""
+def by_row_key(spec: StoreSpec) -> Lookup:
+    """In a stored table, under the rows' own keys."""
 
     def at(place: Place) -> Read:
         get = place.states[spec.name].get_raw
@@ -24,11 +23,11 @@ def by_row_key(spec: StoreSpec) -> Callable[[Place], Read]:
 
         return read
 
-    return at
+    return Lookup(at, (spec,))
 
 
-def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> Callable[[Place], Read]:
-    """Reads a global table under the key that `key` gives for (key, value); None matches nothing."""
+def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> Lookup:
+    """In a global table, under the key that `key` gives for (key, value); None matches nothing."""
     call = over_columns(key, f"key of {what}")
 
     def at(place: Place) -> Read:
@@ -40,33 +39,24 @@ def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> 
 
         return read
 
-    return at
+    return Lookup(at, reads_keys=True, asynchronous=is_async(key))
 
 
 def join_table(
-    parent: Node,
-    name: str,
-    read: Callable[[Place], Read],
-    joiner: Function,
-    value: Schema[Any],
-    *,
-    left: bool,
-    stores: tuple[StoreSpec, ...] = (),
-    reads_keys: bool = False,
-    asynchronous: bool = False,
+    parent: Node, name: str, lookup: Lookup, joiner: Function, value: Schema[Any], *, left: bool
 ) -> Node:
-    """`stores` are those read under the rows' keys, which therefore must be partitioned alike."""
+    """`joiner` takes (row's value, table's value)."""
     kind = "left_join" if left else "join"
     call = over_columns(joiner, f"{kind} {name!r}")
     return Node(
         name,
         kind,
-        lambda place: JoinTable(read(place), call, value, left),
+        lambda place: JoinTable(lookup.at(place), call, value, left),
         (parent,),
-        stores=stores,
-        reads_keys=reads_keys,
-        asynchronous=asynchronous or is_async(joiner),
-        copartitioned=bool(stores),
+        stores=lookup.stores,
+        reads_keys=lookup.reads_keys,
+        asynchronous=lookup.asynchronous or is_async(joiner),
+        copartitioned=bool(lookup.stores),
     )
 
 

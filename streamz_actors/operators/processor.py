@@ -55,7 +55,7 @@ class ProcessorContext:
         return self._place.partition
 
     def forward(self, key: Any, value: Any, timestamp: int | None = None) -> None:
-        """Gives a row to the stream behind, under the time of what is being worked on unless `timestamp` (ms) is given."""
+        """Gives a row to the stream behind, under the time of what is being worked on, or `timestamp` (ms)."""
         at = self.timestamp if timestamp is None else timestamp
         self._rows.append((key, value, at, self._offset, self._headers))
 

@@ -4,17 +4,16 @@ A view is one function from a column of values to another. It is applied to the 
 parent table holds when somebody looks a key up.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from itertools import compress
 from typing import Any, Protocol
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call
+from streamz_actors.dataflow.lookups import Lookup, Read
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
 from streamz_actors.errors import EncodeError
 from streamz_actors.serde.schema import Schema
-
-Read = Callable[[Batch], Awaitable[Column]]
 
 
 class Derive(Protocol):
@@ -51,18 +50,18 @@ async def _over_present(call: Call, batch: Batch, values: Column, *columns: Colu
     return [next(results) if here else None for here in present]
 
 
-def read_through(read: Callable[[Place], Read], derive: Derive) -> Callable[[Place], Read]:
+def look_through(lookup: Lookup, derive: Derive, *, reads_keys: bool, asynchronous: bool) -> Lookup:
     """Looks keys up in a view without a store: in its parent, then through the view."""
 
     def at(place: Place) -> Read:
-        parent = read(place)
+        parent = lookup.at(place)
 
         async def read_view(batch: Batch) -> Column:
             return await derive(batch, await parent(batch))
 
         return read_view
 
-    return at
+    return Lookup(at, lookup.stores, lookup.reads_keys or reads_keys, lookup.asynchronous or asynchronous)
 
 
 def view(

@@ -1,0 +1,138 @@
+"""What `App` declares streams and tables with."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from streamz_actors.dataflow.node import Node, StoreSpec
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.dataflow.topology import GlobalSpec, TopologyBuilder
+from streamz_actors.errors import TopologyError
+from streamz_actors.operators import join_table, routes, update
+from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.streams.global_table import GlobalTable
+from streamz_actors.streams.mapped import default_factory
+from streamz_actors.streams.naming import checked
+from streamz_actors.streams.set_table import SetTable
+from streamz_actors.streams.stores import stored
+from streamz_actors.streams.stream import GroupedStream, Stream, Table, kept_table, source_stream
+
+Streamed = Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Table[Any, Any]
+
+
+def declare_stream(builder: TopologyBuilder, source: Streamed | Sequence[Streamed]) -> Stream[Any, Any]:
+    """The records of a topic, the changes of a table, or the records of several of them together."""
+    if isinstance(source, Topic):
+        return source_stream(builder, source)
+    if isinstance(source, Table):
+        return source.to_stream()
+    if isinstance(source, GroupedStream):
+        return source.stream()
+    if isinstance(source, Stream):
+        return source
+    if isinstance(source, list | tuple) and source:
+        first, *others = (declare_stream(builder, each) for each in source)
+        return first.merge(*others) if others else first
+    raise TopologyError(f"{source!r} is no source of a stream: topics, streams and tables are")
+
+
+def declare_table(
+    builder: TopologyBuilder,
+    name_or_topic: str | Topic[Any, Any],
+    *,
+    key_type: Any = None,
+    value_type: Any = None,
+    default: Any = None,
+    partitions: int | None = None,
+    changelog: bool = True,
+    codec: str | None = None,
+    per_partition: bool = False,
+    allow_pickle: bool = False,
+) -> Table[Any, Any]:
+    """A name makes a table that handlers write to, a topic the table of that topic's latest values.
+
+    Without `value_type` a `default` that is a class stands for it. `codec` is that of the values.
+    """
+    if isinstance(name_or_topic, Topic):
+        given = (key_type, value_type, partitions, codec)
+        if any(option is not None for option in given) or per_partition or not changelog:
+            raise TopologyError(f"table of topic {name_or_topic}: types and partitions are the topic's; default= may go")
+        return _topic_table(builder, name_or_topic, default)
+    if value_type is None and isinstance(default, type):
+        value_type = default
+    spec = stored(
+        builder,
+        name_or_topic,
+        schema_for(key_type, key=True),
+        schema_for(value_type, codec, allow_pickle=allow_pickle),
+        changelog=changelog,
+        partitions=partitions,
+        per_partition=per_partition,
+    )
+    return _written_table(Table, builder, spec, default)
+
+
+def declare_set_table(
+    builder: TopologyBuilder,
+    name: str,
+    *,
+    key_type: Any = None,
+    value_type: Any = None,
+    partitions: int | None = None,
+    changelog: bool = True,
+    codec: str | None = None,
+    per_partition: bool = False,
+    allow_pickle: bool = False,
+) -> SetTable[Any, Any]:
+    """`value_type` is that of the members."""
+    members: Any = set if value_type is None else set[value_type]
+    spec = stored(
+        builder,
+        name,
+        schema_for(key_type, key=True),
+        schema_for(members, codec, allow_pickle=allow_pickle),
+        changelog=changelog,
+        partitions=partitions,
+        per_partition=per_partition,
+    )
+    return cast("SetTable[Any, Any]", _written_table(SetTable, builder, spec, set))
+
+
+def declare_global_table(
+    builder: TopologyBuilder, topic: Topic[Any, Any], name: str | None = None
+) -> GlobalTable[Any, Any]:
+    """Asked for twice, the same table."""
+    full = checked(topic.name if name is None else name, "global table")
+    spec = builder.globals.get(full)
+    if spec is None or spec.topic is not topic:
+        spec = builder.global_table(GlobalSpec(full, topic))
+    return GlobalTable(builder, spec)
+
+
+def _topic_table(builder: TopologyBuilder, topic: Topic[Any, Any], default: Any) -> Table[Any, Any]:
+    """Asked for twice, two tables over the same state."""
+    spec = builder.tables.get(checked(topic.name, "table"))
+    if spec is None or spec.changelog is not topic:
+        spec = builder.table(StoreSpec(topic.name, topic.key_schema, topic.value_schema, topic, source=True))
+        builder.add(update.update_table(builder.source(topic), spec, "table"))
+    node = next(node for node in builder.nodes if node.kind == "table" and spec in node.stores)
+    return kept_table(builder, spec, node, default_factory(spec.name, default))
+
+
+def _written_table(
+    kind: type[Table[Any, Any]], builder: TopologyBuilder, spec: StoreSpec, default: Any
+) -> Table[Any, Any]:
+    """A table that handlers write."""
+    schemas: tuple[Schema[Any], Schema[Any]] = (spec.key_schema, spec.value_schema)
+
+    def changes() -> Node:
+        return builder.add(routes.changes(spec))
+
+    return kind(
+        builder,
+        spec.name,
+        schemas,
+        changes,
+        join_table.by_row_key(spec),
+        spec=spec,
+        default=default_factory(spec.name, default),
+    )

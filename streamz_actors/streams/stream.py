@@ -1,0 +1,383 @@
+"""The DSL: streams, grouped streams and tables. Each method adds a node; none does I/O.
+
+They stand in one file because each gives the others. What needs none of the others is in `flow` and `mapped`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from streamz_actors.dataflow.calls import over_columns
+from streamz_actors.dataflow.lookups import Lookup
+from streamz_actors.dataflow.node import Node, StoreSpec, is_async
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.dataflow.topology import TopologyBuilder
+from streamz_actors.errors import TopologyError
+from streamz_actors.operators import aggregate, join_table, processor, routes, stateless, update, views
+from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.streams.flow import Flow
+from streamz_actors.streams.global_table import GlobalTable
+from streamz_actors.streams.inference import item_of, pair_of, returned, schema_of
+from streamz_actors.streams.mapped import Mapped
+from streamz_actors.streams.naming import path, source_name
+from streamz_actors.streams.split import Split
+from streamz_actors.streams.stores import stored
+
+K = TypeVar("K")
+V = TypeVar("V")
+K2 = TypeVar("K2")
+V2 = TypeVar("V2")
+A = TypeVar("A")
+
+Function = Callable[..., Any]
+
+
+def source_stream(builder: TopologyBuilder, topic: Topic[K, V]) -> "Stream[K, V]":
+    """The records of a topic; asked for twice, two streams of the same records."""
+    return Stream(builder, builder.source(topic), source_name(topic.names), topic.key_schema, topic.value_schema)
+
+
+class Stream(Flow[K, V]):
+    """Functions take (key, value), or (value) in `map_values` and `flat_map_values`; each may be `async def`.
+
+    `key_type` and `value_type` name what a function gives where its annotations don't: needed where that goes through
+    an internal topic and is more than plain JSON.
+    """
+
+    def _valued(self, node: Node, name: str, value: Schema[Any]) -> "Stream[K, Any]":
+        """The same keys with other values."""
+        self.builder.add(node)
+        return Stream(self.builder, node, name, self.key_schema, value, rekeyed=self.rekeyed, nulls=self.nulls)
+
+    def _keyed(self, node: Node, name: str, key: Schema[Any], value: Schema[Any]) -> "Stream[Any, Any]":
+        """Other keys: what is partitioned by key needs a repartition topic first."""
+        return Stream(self.builder, self.builder.add(node), name, key, value, rekeyed=True)
+
+    # -- record by record
+
+    def map(
+        self,
+        function: Callable[[K, V], tuple[K2, V2] | Awaitable[tuple[K2, V2]]],
+        *,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> "Stream[K2, V2]":
+        """Each record as the (key, value) pair that `function(key, value)` gives."""
+        name, (key, value) = path(self.name, "map", function), pair_of(returned(function))
+        schemas = schema_of(key_type, key, key=True), schema_of(value_type, value)
+        return self._keyed(stateless.map_pairs(self.node, name, function, *schemas), name, *schemas)
+
+    def flat_map(
+        self,
+        function: Callable[[K, V], Iterable[tuple[K2, V2]] | Awaitable[Iterable[tuple[K2, V2]]]],
+        *,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> "Stream[K2, V2]":
+        """Each record as the pairs that `function(key, value)` gives, perhaps none."""
+        name, (key, value) = path(self.name, "flat_map", function), pair_of(item_of(returned(function)))
+        schemas = schema_of(key_type, key, key=True), schema_of(value_type, value)
+        return self._keyed(stateless.flat_map(self.node, name, function, *schemas), name, *schemas)
+
+    def map_values(self, function: Callable[[V], V2 | Awaitable[V2]], *, value_type: Any = None) -> "Stream[K, V2]":
+        """Each value as `function(value)` gives it. It is called for None too."""
+        name, value = path(self.name, "map_values", function), schema_of(value_type, returned(function))
+        return self._valued(stateless.map_values(self.node, name, function, value), name, value)
+
+    def flat_map_values(
+        self, function: Callable[[V], Iterable[V2] | Awaitable[Iterable[V2]]], *, value_type: Any = None
+    ) -> "Stream[K, V2]":
+        """Each record once per value that `function(value)` gives, perhaps not at all."""
+        name = path(self.name, "flat_map_values", function)
+        value = schema_of(value_type, item_of(returned(function)))
+        return self._valued(stateless.flat_map_values(self.node, name, function, value), name, value)
+
+    def select_key(self, selector: Callable[[K, V], K2 | Awaitable[K2]], *, key_type: Any = None) -> "Stream[K2, V]":
+        """Each value under the key that `selector(key, value)` gives."""
+        return self._selected("select_key", selector, key_type)
+
+    def _selected(self, kind: str, selector: Function, key_type: Any) -> "Stream[Any, V]":
+        name, key = path(self.name, kind, selector), schema_of(key_type, returned(selector), key=True)
+        node = stateless.select_key(self.node, name, selector, key, kind)
+        return self._keyed(node, name, key, self.value_schema)
+
+    def process(
+        self, factory: Callable[[], Any], *, key_type: Any = None, value_type: Any = None
+    ) -> "Stream[Any, Any]":
+        """Hands each record to an object of your own, one per task: `process(key, value)`, and before, if it has it,
+        `init(context)`, whose context forwards records and schedules calls. The stream is what it forwards.
+        """
+        name = path(self.name, "process")
+        schemas = schema_for(key_type, key=True), schema_for(value_type)
+        return self._keyed(processor.process(self.node, name, factory, *schemas), name, *schemas)
+
+    # -- ways that meet and part
+
+    def merge(self, *others: "Stream[K, V]") -> "Stream[K, V]":
+        """The records of all, in no order between them."""
+        flows: list[Stream[K, V]] = [self, *others]
+        name = "-merge-".join(flow.name for flow in flows)
+        node = self.builder.add(routes.merge(tuple(flow.node for flow in flows), name))
+        key = _common([flow.key_schema for flow in flows], key=True)
+        value = _common([flow.value_schema for flow in flows])
+        return Stream(self.builder, node, name, key, value, rekeyed=any(flow.rekeyed for flow in flows))
+
+    def split(self) -> "Split[K, V, Stream[K, V]]":
+        """Begins branches: `.branch(predicate, name)` …, then `.default(name)` or `.no_default()`."""
+        return Split(self)
+
+    # -- through topics
+
+    def through(self, topic: Topic[Any, Any]) -> "Stream[Any, Any]":
+        """Writes to `topic` and goes on with what is read from it."""
+        self.to(topic)
+        return source_stream(self.builder, topic)
+
+    def repartition(
+        self,
+        name: str | None = None,
+        partitions: int | None = None,
+        *,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> "Stream[K, V]":
+        """Sends the stream through `<app id>-<name>-repartition`, each record to the partition of its key.
+
+        Without a key a record belongs to none and is dropped, unless a left join follows.
+        """
+        key = self.key_schema if key_type is None else schema_for(key_type, key=True)
+        value = self.value_schema if value_type is None else schema_for(value_type)
+        moved = self._through(name or self.name, key, value, partitions)
+        moved.name = path(self.name, "repartition")
+        return moved
+
+    # -- grouping and tables
+
+    def group_by(
+        self, selector: Callable[[K, V], K2 | Awaitable[K2]], *, name: str | None = None, key_type: Any = None
+    ) -> "GroupedStream[K2, V]":
+        """Groups by the key that `selector(key, value)` gives, through a repartition topic (called `name`)."""
+        return GroupedStream(self._selected("group_by", selector, key_type), name)
+
+    def group_by_key(self, *, name: str | None = None) -> "GroupedStream[K, V]":
+        """Groups by the key as it is; through a repartition topic only if it has been changed."""
+        return GroupedStream(self, name)
+
+    def to_table(self, name: str | None = None) -> "Table[K, V]":
+        """The table of the latest value of each key. A record without a key is dropped, one without a value deletes."""
+        source = self.placed(name)
+        spec = stored(self.builder, name or path(self.name, "to_table"), self.key_schema, self.value_schema)
+        decoded = source is self and not self._is_internal()
+        node = update.update_table(source.node, spec, "to_table", decoded=decoded)
+        return kept_table(self.builder, spec, self.builder.add(node))
+
+    def _is_internal(self) -> bool:
+        """Whether it comes straight from a topic that only the application writes."""
+        return self.nulls is not None and self.node.kind == "source"
+
+    # -- joining
+
+    def join(
+        self,
+        table: "Table[Any, V2] | GlobalTable[Any, V2]",
+        joiner: Callable[[V, V2], A | Awaitable[A]],
+        *,
+        key: Callable[[K, V], Any] | None = None,
+        value_type: Any = None,
+        name: str | None = None,
+    ) -> "Stream[K, A]":
+        """`joiner(value, table's value)` for each record whose key the table holds at that moment.
+
+        `key(key, value)` gives the key in a global table (default: the record's own). `name`: of the repartition topic
+        that a stream with changed keys goes through.
+        """
+        return self._joined(table, joiner, key, value_type, name, left=False)
+
+    def left_join(
+        self,
+        table: "Table[Any, V2] | GlobalTable[Any, V2]",
+        joiner: Callable[[V, V2 | None], A | Awaitable[A]],
+        *,
+        key: Callable[[K, V], Any] | None = None,
+        value_type: Any = None,
+        name: str | None = None,
+    ) -> "Stream[K, A]":
+        """As `join`, with None for what the table does not hold."""
+        return self._joined(table, joiner, key, value_type, name, left=True)
+
+    def _joined(
+        self,
+        table: "Table[Any, Any] | GlobalTable[Any, Any]",
+        joiner: Function,
+        key: Function | None,
+        value_type: Any,
+        name: str | None,
+        *,
+        left: bool,
+    ) -> "Stream[K, Any]":
+        label = path(self.name, "left_join" if left else "join", joiner)
+        value = schema_of(value_type, returned(joiner))
+        if isinstance(table, GlobalTable):
+            chosen = key or (lambda own, _: own)
+            lookup = join_table.by_chosen_key(table.name, table.spec.topic.key_schema, chosen, f"join {label!r}")
+            return self._valued(join_table.join_table(self.node, label, lookup, joiner, value, left=left), label, value)
+        if key is not None:
+            raise TopologyError(f"join with table {table.name!r}: key= is for global tables; use select_key first")
+        placed = self.placed(name, table.key_schema)
+        _check_keys(placed, table)
+        if left and placed.nulls is not None:
+            placed.nulls.kept = True
+        node = join_table.join_table(placed.node, label, table.reading, joiner, value, left=left)
+        return placed._valued(node, label, value)
+
+
+def _check_keys(stream: Stream[Any, Any], table: "Table[Any, Any]") -> None:
+    if stream.key_schema.codec != table.key_schema.codec:
+        raise TopologyError(
+            f"stream {stream.name!r} writes its keys as {stream.key_schema.codec}, table {table.name!r} as "
+            f"{table.key_schema.codec}, so that equal keys may be in different partitions: join behind "
+            f".repartition(key_type=...) with the table's key type"
+        )
+
+
+def _common(schemas: list[Schema[Any]], *, key: bool = False) -> Schema[Any]:
+    first = schemas[0]
+    return first if all(schema == first for schema in schemas) else schema_for(Any, key=key)
+
+
+class GroupedStream(Generic[K, V]):
+    """A stream grouped by key. Records without a key or a value count for nothing.
+
+    All that is computed from one grouped stream shares one repartition topic. `name=` names tables and internal topics.
+    """
+
+    def __init__(self, stream: Stream[K, V], name: str | None) -> None:
+        self._stream, self._name = stream, name
+        self.name = stream.name
+
+    def stream(self, name: str | None = None, key_schema: Schema[Any] | None = None) -> Stream[K, V]:
+        """The records, each in the partition of its group: what an agent or a table follows."""
+        return self._stream.placed(self._name or name, key_schema)
+
+    def count(self, name: str | None = None) -> "Table[K, int]":
+        """How many records each key has had."""
+        source, spec = self._placed(name, "count", None, schema_for(int))
+        return self._kept(spec, aggregate.count(source.node, spec))
+
+    def reduce(
+        self, reducer: Callable[[V, V], V | Awaitable[V]], name: str | None = None
+    ) -> "Table[K, V]":
+        """Folds values by `reducer(aggregate, value)`; the first value is the first aggregate. None deletes."""
+        source, spec = self._placed(name, "reduce", reducer, self._stream.value_schema)
+        return self._kept(spec, aggregate.reduce(source.node, spec, reducer))
+
+    def aggregate(
+        self,
+        initializer: Callable[[], A],
+        aggregator: Callable[[K, V, A], A | Awaitable[A]],
+        name: str | None = None,
+        *,
+        value_type: Any = None,
+    ) -> "Table[K, A]":
+        """Folds values by `aggregator(key, value, aggregate)`, from what `initializer()` gives. None deletes."""
+        if is_async(initializer):
+            raise TopologyError(f"aggregate of {self.name!r}: the initializer is a plain function, not `async def`")
+        inferred = returned(aggregator)
+        value = schema_of(value_type, returned(initializer) if inferred is Any else inferred)
+        source, spec = self._placed(name, "aggregate", aggregator, value)
+        return self._kept(spec, aggregate.aggregate(source.node, spec, initializer, aggregator))
+
+    def _kept(self, spec: StoreSpec, node: Node) -> "Table[K, Any]":
+        builder = self._stream.builder
+        return kept_table(builder, spec, builder.add(node))
+
+    def _placed(
+        self, name: str | None, operation: str, function: Function | None, value: Schema[Any]
+    ) -> tuple[Stream[K, V], StoreSpec]:
+        source = self.stream(name)
+        full = name or path(self._name or self.name, operation, function)
+        return source, stored(self._stream.builder, full, source.key_schema, value)
+
+
+class Table(Mapped[K, V]):
+    """A mapping in handlers; in the DSL, a value for each key and the changes of them."""
+
+    def __init__(
+        self,
+        builder: TopologyBuilder,
+        name: str,
+        schemas: tuple[Schema[Any], Schema[Any]],
+        changes: Callable[[], Node],
+        lookup: Lookup,
+        *,
+        spec: StoreSpec | None = None,
+        default: Callable[[], V] | None = None,
+        sealed: str | None = None,
+    ) -> None:
+        """`changes` makes the node that its changes come from, once somebody follows them. Without `spec` it is a view:
+        it has no store, and `lookup` reads through it.
+        """
+        super().__init__(builder, name, spec, default=default, sealed=sealed)
+        self.key_schema, self.value_schema = schemas
+        self.reading = lookup
+        self._changes = changes
+
+    @cached_property
+    def node(self) -> Node:
+        """Where its changes come from."""
+        return self._changes()
+
+    def to_stream(self) -> Stream[K, V]:
+        """Its changes: each new value under its key, None where a key was deleted."""
+        return Stream(self.builder, self.node, self.name, self.key_schema, self.value_schema)
+
+    def filter(self, predicate: Callable[[K, V], object], name: str | None = None) -> "Table[K, V]":
+        """The entries for which `predicate(key, value)` holds: a view, or a table of its own with `name`."""
+        derive = views.filtering(over_columns(predicate, f"filter of table {self.name!r}"))
+        return self._view("filter", predicate, name, derive, self.value_schema, reads_keys=True)
+
+    def map_values(
+        self, function: Callable[[V], V2 | Awaitable[V2]], name: str | None = None, *, value_type: Any = None
+    ) -> "Table[K, V2]":
+        """Each value as `function(value)` gives it: a view, or a table of its own with `name`."""
+        derive = views.mapping(over_columns(function, f"map_values of table {self.name!r}"))
+        value = schema_of(value_type, returned(function))
+        return self._view("map_values", function, name, derive, value, reads_keys=False)
+
+    def _view(
+        self,
+        kind: str,
+        function: Function,
+        name: str | None,
+        derive: views.Derive,
+        value: Schema[Any],
+        *,
+        reads_keys: bool,
+    ) -> "Table[Any, Any]":
+        label, waits = name or path(self.name, kind, function), is_async(function)
+        spec = None if name is None else stored(self.builder, name, self.key_schema, value)
+
+        def changes() -> Node:
+            made = views.view(self.node, label, kind, derive, value, spec, reads_keys=reads_keys, asynchronous=waits)
+            return self.builder.add(made)
+
+        if spec is not None:
+            return kept_table(self.builder, spec, changes())
+        lookup = views.look_through(self.reading, derive, reads_keys=reads_keys, asynchronous=waits)
+        return Table(self.builder, label, (self.key_schema, value), changes, lookup)
+
+
+def kept_table(
+    builder: TopologyBuilder, spec: StoreSpec, node: Node, default: Callable[[], Any] | None = None
+) -> Table[Any, Any]:
+    """The table that an operator keeps in a store."""
+    return Table(
+        builder,
+        spec.name,
+        (spec.key_schema, spec.value_schema),
+        lambda: node,
+        join_table.by_row_key(spec),
+        spec=spec,
+        default=default,
+        sealed="the topology keeps it; write to what it is made from",
+    )
