@@ -76,6 +76,13 @@ class Inbox(Operator, Leg):
     def idle(self) -> bool:
         return all(lane.waiting or not lane.count for lane in self._lanes)
 
+    def drain(self) -> None:
+        for lane in self._lanes:
+            lane.closed = True
+
+    def drained(self) -> bool:
+        return all(task.done() or not lane.in_hand() for lane, task in zip(self._lanes, self._tasks, strict=False))
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()

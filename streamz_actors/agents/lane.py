@@ -21,7 +21,7 @@ class Lane:
     In hand is either the one row at `at` (`holding`), or what a list was made of (`hand`).
     """
 
-    __slots__ = ("_queue", "_waiter", "at", "batch", "count", "hand", "holding", "rows", "timer_waits")
+    __slots__ = ("_queue", "_waiter", "at", "batch", "closed", "count", "hand", "holding", "rows", "timer_waits")
 
     def __init__(self) -> None:
         self._queue: deque[Rows] = deque()
@@ -33,6 +33,8 @@ class Lane:
         self.holding = False
         self.count = 0
         """Rows unfinished."""
+        self.closed = False
+        """Nothing is given out any longer: the worker stops."""
         self.timer_waits = 0
         """Above 0 while the actor waits for a timer of the framework."""
 
@@ -50,6 +52,8 @@ class Lane:
 
     def ready(self) -> bool:
         """Moves to the next run if the current one is used up; whether there is an event to give out."""
+        if self.closed:
+            return False
         if self.batch is not None and self.at < len(self.rows):
             return True
         if not self._queue:
@@ -60,8 +64,8 @@ class Lane:
         return self.ready()
 
     async def wait(self) -> None:
-        """Returns when `put` is called, at once if rows are waiting in the queue. Raises nothing but cancellation."""
-        if self._queue:
+        """Returns when `put` is called, at once if rows are waiting in the queue."""
+        if self._queue and not self.closed:
             return
         self._waiter = asyncio.get_running_loop().create_future()
         try:

@@ -77,7 +77,7 @@ class AgentStream(Generic[K, V]):
             assert batch is not None
             values = batch.values
             rows = lane.rows
-            while lane.at < len(rows):
+            while lane.at < len(rows) and not lane.closed:
                 index = context.index = rows[lane.at]
                 lane.holding = True
                 yield values[index]

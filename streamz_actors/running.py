@@ -1,0 +1,91 @@
+"""One run of an application: its worker, its queries and its web server, and what declared objects see of them."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamz_actors.clock import Clock
+from streamz_actors.dataflow.context import Collector, Link
+from streamz_actors.query.local import LocalQueries
+from streamz_actors.stores.abc import Backend
+from streamz_actors.tasks.commit import Watcher, unwatched
+from streamz_actors.transport.abc import Transport
+from streamz_actors.types import Headers
+from streamz_actors.web.pages import Page
+from streamz_actors.web.server import WebServer
+from streamz_actors.worker.bounded import Bounded
+from streamz_actors.worker.spec import Spec
+from streamz_actors.worker.worker import Worker
+
+logger = logging.getLogger("streamz_actors.worker")
+
+
+class Running:
+    """Made by `app.worker()`. While it runs, topics can be sent to, agents asked and tables looked up."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        transport: Transport,
+        backend: Backend,
+        clock: Clock,
+        link: Link,
+        *,
+        name: str,
+        pages: Sequence[Page] = (),
+        bounded: bool = False,
+        watch: Watcher = unwatched,
+        patience: float = 1.0,
+    ) -> None:
+        self.worker = Worker(spec, transport, backend, clock, name=name, watch=watch, patience=patience)
+        self.queries = LocalQueries(self.worker)
+        self.web = WebServer(self.worker, self.queries, pages) if spec.settings.web_enabled else None
+        self._link = link
+        self._bounded = Bounded(self.worker) if bounded else None
+
+    async def run(self) -> None:
+        """Its whole life. Raises what made it fail."""
+        try:
+            if self.web is not None:
+                await self.web.start()
+                self.worker.address = self.web.url
+            self._link.runtime = self
+            if self._bounded is not None:
+                self.worker.beside(self._bounded.watch(), "bounded run")
+            await self.worker.run()
+        finally:
+            self._link.runtime = None
+            if self.web is not None:
+                await self.web.stop()
+
+    async def ready(self) -> None:
+        """Returns when partitions are assigned and their tables restored, or when it is known that it is a spare."""
+        await self.worker.ready.wait()
+
+    def stop(self) -> None:
+        """Asks for the end: what is in hand is finished and committed."""
+        self.worker.stop()
+
+    # -- what declared objects see
+
+    @property
+    def clock(self) -> Clock:
+        return self.worker.clock
+
+    @property
+    def collector(self) -> Collector:
+        return self.worker.collector
+
+    def states(self, table: str) -> Mapping[int, Any]:
+        return self.worker.states(table)
+
+    async def lookup(self, table: str, key: Any) -> Any:
+        found = self.queries.get(table, key)
+        return None if found is None else found.value
+
+    async def question(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
+        return await self.worker.questions.ask()
+
+    def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
+        self.worker.questions.answer(topic, correlation, value, headers)

@@ -1,0 +1,138 @@
+"""What has arrived for a task and is not stepped yet: the next run is taken where the lowest timestamp stands.
+
+Ties between partitions go to the topic that is first in alphabetical order. A run is as long as that order allows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.errors import DecodeError
+from streamz_actors.transport.abc import RawBatch
+from streamz_actors.types import TopicPartition
+
+
+class Poison(NamedTuple):
+    """The record behind a batch's last, which stops the task."""
+
+    error: DecodeError
+    offset: int
+
+
+Opened = tuple[Batch, Poison | None]
+Open = Callable[[RawBatch], Opened]
+"""Makes a batch of a raw one."""
+
+
+class Run:
+    """A stretch of one partition's records. `position` is where its partition stands once the run is done."""
+
+    __slots__ = ("batch", "partition", "poison", "position")
+
+    def __init__(self, partition: TopicPartition, batch: Batch, position: int, poison: Poison | None) -> None:
+        self.partition, self.batch, self.position, self.poison = partition, batch, position, poison
+
+
+class PartitionBuffer:
+    """The queue of one source partition; its first batch is opened when it is looked at."""
+
+    def __init__(self, partition: TopicPartition, open_: Open) -> None:
+        self.partition, self._open = partition, open_
+        self._queue: deque[RawBatch] = deque()
+        self._head: Batch | None = None
+        self._poison: Poison | None = None
+        self._next_offset = 0
+        self.at = 0
+        self.count = 0
+
+    def add(self, raw: RawBatch) -> None:
+        self._queue.append(raw)
+        self.count += len(raw)
+
+    def head(self) -> Batch | None:
+        """The batch that holds the next record, opened; None if nothing is buffered. All its rows may be taken or gone."""
+        if self._head is None and self._queue:
+            raw = self._queue.popleft()
+            self._head, self._poison = self._open(raw)
+            self._next_offset, self.at = raw.next_offset, 0
+            self.count -= len(raw) - len(self._head)
+        return self._head
+
+    def take(self, stop: int) -> Run:
+        """The head's rows up to `stop`."""
+        head, start = self._head, self.at
+        assert head is not None
+        batch = head if start == 0 and stop == len(head) else head.slice(start, stop)
+        self.count -= len(batch)
+        self.at = stop
+        if stop < len(head):
+            return Run(self.partition, batch, head.offsets[stop], None)
+        self._head = None
+        poison = self._poison
+        return Run(self.partition, batch, self._next_offset if poison is None else poison.offset, poison)
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self._head, self._poison, self.at, self.count = None, None, 0, 0
+
+
+class Buffer:
+    """The partitions of one task, in the order in which ties are broken."""
+
+    def __init__(self, partitions: Iterable[TopicPartition], open_: Callable[[TopicPartition, RawBatch], Opened]) -> None:
+        self.partitions = {
+            partition: PartitionBuffer(partition, lambda raw, partition=partition: open_(partition, raw))  # type: ignore[misc]
+            for partition in sorted(partitions)
+        }
+
+    def add(self, raw: RawBatch) -> None:
+        self.partitions[TopicPartition(raw.topic, raw.partition)].add(raw)
+
+    @property
+    def count(self) -> int:
+        return sum(partition.count for partition in self.partitions.values())
+
+    def clear(self) -> None:
+        for partition in self.partitions.values():
+            partition.clear()
+
+    def next_run(self, limit: int) -> Run | None:
+        """At most `limit` records whose timestamps are the lowest of all heads; None if nothing is buffered."""
+        chosen: PartitionBuffer | None = None
+        lowest = 0
+        bound: int | None = None
+        ties = True
+        for partition in self.partitions.values():
+            head = partition.head()
+            if head is None:
+                continue
+            if partition.at >= len(head):
+                return partition.take(partition.at)
+            timestamp = head.timestamps[partition.at]
+            if chosen is None:
+                chosen, lowest = partition, timestamp
+            elif timestamp < lowest:
+                chosen, lowest, bound, ties = partition, timestamp, lowest, False
+            elif bound is None or timestamp < bound:
+                bound, ties = timestamp, True
+        return None if chosen is None else chosen.take(_run_end(chosen, limit, bound, ties))
+
+
+def _run_end(buffer: PartitionBuffer, limit: int, bound: int | None, ties: bool) -> int:
+    """One past the last row before another partition's head is due; `ties`: equal timestamps are still ours."""
+    head: Any = buffer.head()
+    end = min(len(head), buffer.at + limit)
+    if bound is None:
+        return end
+    timestamps = head.timestamps
+    for row in range(buffer.at + 1, end):
+        if timestamps[row] > bound or (timestamps[row] == bound and not ties):
+            return row
+    return end
+
+
+def milliseconds(moment: int | datetime) -> int:
+    """The event time that an extractor gave."""
+    return round(moment.timestamp() * 1000) if isinstance(moment, datetime) else int(moment)

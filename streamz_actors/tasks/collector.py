@@ -1,0 +1,209 @@
+"""Everything that leaves: columns per output partition, handed to the producer once a turn, every delivery checked."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from streamz_actors.dataflow.context import Collector
+from streamz_actors.errors import ProduceError, TopologyError
+from streamz_actors.transport.abc import Delivery, Producer
+from streamz_actors.types import Headers, RecordMetadata, TopicPartition, partition_of
+
+CACHED_KEYS = 1 << 17
+"""Keys whose partition is remembered, per topic: about 10 MB."""
+
+Waiter = tuple[int, "asyncio.Future[RecordMetadata]"]
+
+
+@dataclass(slots=True)
+class Columns:
+    """Rows on their way to one partition."""
+
+    keys: list[bytes | None] = field(default_factory=list)
+    values: list[bytes | None] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
+    headers: list[Headers] | None = None
+    waiters: list[Waiter] = field(default_factory=list)
+
+    def extend(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None,
+    ) -> None:
+        if headers is not None or self.headers is not None:
+            if self.headers is None:
+                self.headers = [()] * len(self.timestamps)
+            self.headers.extend([()] * len(timestamps) if headers is None else headers)
+        self.keys.extend(keys)
+        self.values.extend(values)
+        self.timestamps.extend(timestamps)
+
+
+class RecordCollector(Collector):
+    """Of one worker. `failed` is called with the first send that nobody waits for and that was not delivered."""
+
+    def __init__(self, producer: Producer, counts: Mapping[str, int], failed: Callable[[ProduceError], None]) -> None:
+        self._producer, self._counts, self._failed = producer, counts, failed
+        self._pending: dict[TopicPartition, Columns] = {}
+        self._partition_of: dict[str, dict[bytes, int]] = {}
+        self._scheduled = False
+        self._outstanding = 0
+        self._drained: asyncio.Future[None] | None = None
+        self._turn = 0
+        self.failure: BaseException | None = None
+        self.sent: dict[str, int] = {}
+        """Records handed to the producer, by topic."""
+
+    # -- taking
+
+    def partitions(self, topic: str) -> int:
+        try:
+            return self._counts[topic]
+        except KeyError:
+            raise TopologyError(f"topic {topic!r} is not one of the application's: declare it with app.topic(...)") from None
+
+    def add(
+        self,
+        topic: str,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        count = self.partitions(topic)
+        if count == 1:
+            self._columns(topic, 0).extend(keys, values, timestamps, headers)
+            return
+        for partition, rows in enumerate(self._spread(topic, keys, count)):
+            if not rows:
+                continue
+            if len(rows) == 1:
+                row = rows[0]
+                head = None if headers is None else (headers[row],)
+                self._columns(topic, partition).extend((keys[row],), (values[row],), (timestamps[row],), head)
+                continue
+            pick = itemgetter(*rows)
+            self._columns(topic, partition).extend(
+                pick(keys), pick(values), pick(timestamps), None if headers is None else pick(headers)
+            )
+
+    def _spread(self, topic: str, keys: Sequence[bytes | None], count: int) -> list[list[int]]:
+        """Row numbers by partition."""
+        known = self._partition_of.setdefault(topic, {})
+        if len(known) > CACHED_KEYS:
+            known.clear()
+        rows: list[list[int]] = [[] for _ in range(count)]
+        for row, key in enumerate(keys):
+            try:
+                rows[known[key]].append(row)  # type: ignore[index]  # None is never known
+            except KeyError:
+                if key is None:
+                    rows[self._turn % count].append(row)
+                else:
+                    known[key] = partition = partition_of(key, count)
+                    rows[partition].append(row)
+        return rows
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: int,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> "asyncio.Future[RecordMetadata]":
+        count = self.partitions(topic)
+        if partition is None:
+            partition = partition_of(key, count) if key is not None else self._turn % count
+        elif not 0 <= partition < count:
+            raise ProduceError(f"topic {topic!r} has {count} partitions: there is no partition {partition}")
+        columns = self._columns(topic, partition)
+        future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+        columns.waiters.append((len(columns.timestamps), future))
+        columns.extend((key,), (value,), (timestamp,), (headers,) if headers else None)
+        return future
+
+    def log(
+        self,
+        partition: TopicPartition,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+    ) -> "asyncio.Future[Delivery]":
+        """Changelog records of one partition, at once; the future is the caller's to check."""
+        self._count(partition.topic, len(timestamps))
+        return self._producer.send(partition.topic, partition.partition, keys, values, timestamps)
+
+    def _columns(self, topic: str, partition: int) -> Columns:
+        place = TopicPartition(topic, partition)
+        columns = self._pending.get(place)
+        if columns is None:
+            columns = self._pending[place] = Columns()
+            if not self._scheduled:
+                self._scheduled = True
+                asyncio.get_running_loop().call_soon(self.flush)
+        return columns
+
+    def _count(self, topic: str, rows: int) -> None:
+        self.sent[topic] = self.sent.get(topic, 0) + rows
+
+    # -- sending
+
+    def flush(self) -> None:
+        """Hands everything to the producer. Called by itself at the end of each turn in which something was added."""
+        self._scheduled = False
+        self._turn += 1
+        pending, self._pending = self._pending, {}
+        for (topic, partition), columns in pending.items():
+            rows = len(columns.timestamps)
+            self._count(topic, rows)
+            self._outstanding += rows
+            future = self._producer.send(topic, partition, columns.keys, columns.values, columns.timestamps, columns.headers)
+            if future.done():
+                self._delivered(columns, rows, future)
+            else:
+                future.add_done_callback(lambda done, columns=columns, rows=rows: self._delivered(columns, rows, done))  # type: ignore[misc]
+
+    def _delivered(self, columns: Columns, rows: int, future: "asyncio.Future[Delivery]") -> None:
+        self._outstanding -= rows
+        error = ProduceError("the producer was stopped") if future.cancelled() else future.exception()
+        for row, waiter in columns.waiters:
+            if waiter.done():
+                continue
+            if error is not None:
+                waiter.set_exception(error)
+            else:
+                delivery = future.result()
+                waiter.set_result(
+                    RecordMetadata(delivery.topic, delivery.partition, delivery.offset(row), columns.timestamps[row])
+                )
+        if error is not None and len(columns.waiters) < rows and self.failure is None:
+            self.failure = error
+            self._failed(error if isinstance(error, ProduceError) else ProduceError(str(error)))
+        if not self._outstanding and self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    @property
+    def outstanding(self) -> int:
+        """Records that left and are not acknowledged yet."""
+        return self._outstanding
+
+    @property
+    def idle(self) -> bool:
+        return not self._pending and not self._outstanding
+
+    async def drain(self) -> None:
+        """Returns when everything added so far is acknowledged. Raises ProduceError if any of it was not delivered."""
+        while True:
+            if self._pending:
+                self.flush()
+            if self.failure is not None:
+                raise self.failure
+            if not self._outstanding:
+                return
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained

@@ -1,0 +1,38 @@
+"""Opens a task's stores: whose data they hold is checked, and what cannot be read is rebuilt from the changelog."""
+
+import logging
+from collections.abc import Mapping
+
+from streamz_actors.dataflow.node import StoreSpec
+from streamz_actors.dataflow.subtopologies import SubTopology
+from streamz_actors.errors import StoreCorrupted
+from streamz_actors.stores.abc import Backend, Shelf
+from streamz_actors.tables.mapping import State
+from streamz_actors.transport.abc import TopicInfo
+
+logger = logging.getLogger("streamz_actors.tasks")
+
+
+def identity(spec: StoreSpec, cluster_id: str, topics: Mapping[str, TopicInfo]) -> str:
+    """Whose data a store holds: the cluster, the changelog topic's id, and the codecs its bytes are written in."""
+    topic = "unlogged" if spec.changelog is None else topics[spec.changelog.name].id
+    return f"{cluster_id}/{topic}/{spec.key_schema.codec}/{spec.value_schema.codec}"
+
+
+def open_shelf(backend: Backend, name: str, sub: SubTopology, cluster_id: str, topics: Mapping[str, TopicInfo]) -> Shelf:
+    """The stores of task `name`. Raises StoreLocked while another process has them."""
+    identities = {spec.name: identity(spec, cluster_id, topics) for spec in sub.stores}
+    try:
+        return backend.open(name, identities)
+    except StoreCorrupted as error:
+        logger.warning("%s; the state of task %s is rebuilt from its changelogs", error, name)
+        backend.destroy(name)
+        return backend.open(name, identities)
+
+
+def states(shelf: Shelf, sub: SubTopology, partition: int) -> dict[str, State]:
+    followed = {store.name for nodes in sub.followers.values() for node in nodes for store in node.stores}
+    return {
+        spec.name: State(spec, shelf.stores[spec.name], partition, sub.partitions, followed=spec.name in followed)
+        for spec in sub.stores
+    }

@@ -1,0 +1,306 @@
+"""A task: one sub-topology at one partition. Steps runs of records through its operators; knows what may be committed.
+
+    CREATED ──open──▶ RESTORING ──restored──▶ RUNNING ──close──▶ CLOSED
+                          └────────────────close─────────────────▶
+"""
+
+import asyncio
+import enum
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from streamz_actors.clock import Clock
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.node import Leg, Node, Operator, SourceNode
+from streamz_actors.dataflow.policies import Final
+from streamz_actors.dataflow.subtopologies import SubTopology
+from streamz_actors.errors import HandlerError, StreamzError, UsageError
+from streamz_actors.stores.abc import Shelf
+from streamz_actors.tables.mapping import State
+from streamz_actors.tasks.buffer import Buffer, Opened, Run
+from streamz_actors.tasks.collector import RecordCollector
+from streamz_actors.tasks.failures import Failures
+from streamz_actors.tasks.source import Source
+from streamz_actors.transport.abc import RawBatch
+from streamz_actors.types import TopicPartition
+
+RUN = 2_000
+"""Records in one run at the most: it bounds how long a step holds the loop."""
+
+
+class TaskStatus(enum.Enum):
+    CREATED = "created"
+    RESTORING = "restoring"
+    RUNNING = "running"
+    CLOSED = "closed"
+
+
+class Task:
+    """The running unit, and the place its operators see."""
+
+    def __init__(
+        self,
+        sub: SubTopology,
+        partition: int,
+        *,
+        clock: Clock,
+        collector: RecordCollector,
+        failures: Failures,
+        wake: Callable[[], None],
+    ) -> None:
+        self.sub, self.partition, self.clock, self.collector = sub, partition, clock, collector
+        self.name = f"{sub.name}-{partition}"
+        self.status = TaskStatus.CREATED
+        self.states: dict[str, Any] = {}
+        self.own: dict[str, State] = {}
+        """Its own tables; `states` has the global ones as well."""
+        self.failure: BaseException | None = None
+        self.broken = False
+        """A step has ended in the middle of a run: what it wrote must not be committed."""
+        self.positions: dict[TopicPartition, int] = {}
+        """By source partition: the position after the last record stepped."""
+        self.stream_time = -1
+        self.records: dict[str, int] = dict.fromkeys(sub.topics, 0)
+        """Records stepped, by topic."""
+        self._failures, self._wake = failures, wake
+        self._shelf: Shelf | None = None
+        self._operators: dict[Node, Operator] = {}
+        self._legs: list[Leg] = []
+        self._timed: list[Node] = []
+        self._changes: deque[tuple[str, Batch]] = deque()
+        self._step: asyncio.Task[None] | None = None
+        sources = {name: node for node in sub.nodes if isinstance(node, SourceNode) for name in node.topic.names}
+        self._sources = sources
+        self._asynchronous = any(node.asynchronous for node in sub.nodes)
+        partitions = [TopicPartition(name, partition) for name, count in sub.topics.items() if partition < count]
+        openers = {name: Source(node.topic, failures, **self._reads(node)) for name, node in sources.items()}
+
+        def open_(place: TopicPartition, raw: RawBatch) -> Opened:
+            return openers[place.topic].open(raw)
+
+        self.buffer = Buffer(partitions, open_)
+
+    @property
+    def partitions(self) -> frozenset[TopicPartition]:
+        """The source partitions it reads."""
+        return frozenset(self.buffer.partitions)
+
+    def _reads(self, source: Node) -> dict[str, bool]:
+        """Whether any node behind a source looks at decoded keys or values before they are replaced."""
+        children = self.sub.children[source]
+        return {
+            "keys": any(node.reads_keys or self._passes(node, "keys") for node in children),
+            "values": any(node.reads_values or self._passes(node, "values") for node in children),
+        }
+
+    def _passes(self, node: Node, side: str) -> bool:
+        """Whether somebody behind a node that does not read a side itself does."""
+        return any(getattr(child, f"reads_{side}") or self._passes(child, side) for child in self.sub.children[node])
+
+    # -- life
+
+    def open(self, shelf: Shelf | None, states: Mapping[str, State], globals_: Mapping[str, State]) -> None:
+        """Takes its stores and builds its operators. It runs once `restored` is called."""
+        self._shelf = shelf
+        self.own = dict(states)
+        self.states = {**states, **globals_}
+        for node in self.sub.nodes:
+            if isinstance(node, SourceNode):
+                continue
+            operator = self._operators[node] = node.build(self)
+            operator.silent = not self.sub.children[node]
+            operator.olds = node in self.sub.olds
+            if isinstance(operator, Leg):
+                self._legs.append(operator)
+            if node.timed:
+                self._timed.append(node)
+        self.status = TaskStatus.RESTORING
+
+    def restored(self) -> None:
+        self.status = TaskStatus.RUNNING
+        self._wake()
+
+    async def close(self) -> None:
+        """Cancels what runs, drops what is not committed, releases the stores."""
+        self.status = TaskStatus.CLOSED
+        if self._step is not None:
+            self._step.cancel()
+            await asyncio.gather(self._step, return_exceptions=True)
+        for leg in self._legs:
+            await leg.stop()
+        self.buffer.clear()
+        for state in self.own.values():
+            state.logged.drop()
+        if self._shelf is not None:
+            self._shelf.close()
+            self._shelf = None
+
+    # -- stepping
+
+    def drain(self) -> None:
+        """No event is given to an actor from now on; those in hand go on to their end."""
+        self.buffer.clear()
+        for leg in self._legs:
+            leg.drain()
+
+    @property
+    def drained(self) -> bool:
+        """Whether no actor has an event in hand any longer."""
+        return self._step is None and all(leg.drained() for leg in self._legs)
+
+    def add(self, raw: RawBatch) -> None:
+        self.buffer.add(raw)
+
+    @property
+    def unfinished(self) -> int:
+        """Records that have arrived and are not done."""
+        return self.buffer.count + sum(leg.pending() for leg in self._legs)
+
+    def step(self) -> bool:
+        """Processes one run, if there is one and room for it; whether anything was done.
+
+        Raises HandlerError or DecodeError. What an asynchronous topology raises comes through `failure`.
+        """
+        if self.status is not TaskStatus.RUNNING or self._step is not None:
+            return False
+        changed = bool(self._changes)
+        if changed:
+            self._begin(self._follow())
+            if self._step is not None:
+                return True
+        if not all(leg.room() for leg in self._legs):
+            return changed
+        run = self.buffer.next_run(RUN)
+        if run is None:
+            return changed
+        self._begin(self._through(run))
+        return True
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a step to its end at once if no user function in it can suspend; else beside the loop."""
+        if not self._asynchronous:
+            try:
+                work.send(None)
+            except StopIteration:
+                return
+            work.close()
+            raise UsageError(f"task {self.name} suspended in a synchronous step: a function gave an awaitable but is not `async def`")
+        self._step = asyncio.create_task(work, name=f"step {self.name}")
+        self._step.add_done_callback(self._stepped)
+
+    def _stepped(self, step: "asyncio.Task[None]") -> None:
+        self._step = None
+        if not step.cancelled() and (error := step.exception()) is not None:
+            self.failed(error)
+        self._wake()
+
+    async def _through(self, run: Run) -> None:
+        source = self._sources[run.partition.topic]
+        batch = run.batch
+        self.broken = True
+        if len(batch):
+            if self._timed:
+                for row in batch.rows():
+                    self.stream_time = max(self.stream_time, row.timestamps[0])
+                    await self._forward(source, row)
+                    await self._advance()
+            else:
+                self.stream_time = max(self.stream_time, max(batch.timestamps))
+                await self._forward(source, batch)
+            self.records[run.partition.topic] += len(batch)
+        self.positions[run.partition] = run.position
+        self.broken = False
+        if run.poison is not None:
+            raise run.poison.error
+
+    async def _follow(self) -> None:
+        """Changes of tables that handlers made flow to those who follow them."""
+        while self._changes:
+            table, batch = self._changes.popleft()
+            for node in self.sub.followers.get(table, ()):
+                await self._forward(node, batch)
+
+    async def _forward(self, node: Node, batch: Batch) -> None:
+        children = self.sub.children[node]
+        if len(batch) > 1 and node in self.sub.in_order:
+            for row in batch.rows():
+                for child in children:
+                    await self._process(child, row)
+            return
+        for child in children:
+            await self._process(child, batch)
+
+    async def _process(self, node: Node, batch: Batch) -> None:
+        out = await self._operators[node].process(batch)
+        if out is not None and len(out):
+            await self._forward(node, out)
+
+    async def _advance(self) -> None:
+        for node in self._timed:
+            out = self._operators[node].advance(self.clock.now(), self.stream_time)
+            if out is not None and len(out):
+                await self._forward(node, out)
+
+    @property
+    def timed(self) -> bool:
+        """Whether an operator of it schedules by time."""
+        return bool(self._timed)
+
+    def tick(self) -> None:
+        """The wall clock has moved."""
+        if self._timed and self.status is TaskStatus.RUNNING and self._step is None:
+            self._begin(self._advance())
+
+    # -- what may be committed
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """By source partition: the position below which every record is done."""
+        offsets = dict(self.positions)
+        for leg in self._legs:
+            for partition, offset in leg.unfinished().items():
+                if offset < offsets.get(partition, 0):
+                    offsets[partition] = offset
+        return offsets
+
+    @property
+    def settled(self) -> bool:
+        """Whether no change of a table waits to be followed."""
+        return not self._changes and self._step is None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing moves until something arrives or a timer of the framework fires."""
+        return (
+            self.settled
+            and not self.buffer.count
+            and all(leg.idle() for leg in self._legs)
+        )
+
+    @property
+    def dirty(self) -> int:
+        """Keys written since the last commit."""
+        return sum(state.logged.dirty for state in self.own.values())
+
+    # -- the place its operators see
+
+    def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
+        self._failures.settle(what, policy, batch, index, error, attempts)
+
+    def changed(self, table: str, batch: Batch) -> None:
+        self._changes.append((table, batch))
+        self._wake()
+
+    def failed(self, error: BaseException) -> None:
+        if self.failure is None and self.status is not TaskStatus.CLOSED:
+            self.failure = error if isinstance(error, StreamzError) else _wrapped(self.name, error)
+        self._wake()
+
+    def wake(self) -> None:
+        self._wake()
+
+
+def _wrapped(name: str, error: BaseException) -> HandlerError:
+    failure = HandlerError(f"task {name}", TopicPartition(name, -1), -1, error)
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,75 @@
+"""Questions of this process to agents, and their answers: a reply topic of its own, made and read on first use."""
+
+import asyncio
+import logging
+
+from streamz_actors.agents.replies import Replies
+from streamz_actors.concurrency import Background
+from streamz_actors.tasks.collector import RecordCollector
+from streamz_actors.transport.abc import Reader, TopicSpec, Transport
+from streamz_actors.types import Headers, TopicPartition
+
+logger = logging.getLogger("streamz_actors.worker")
+KEPT = {"cleanup.policy": "delete", "retention.ms": "3600000"}
+
+
+class Questions:
+    """`counts` is the worker's table of partition counts: the reply topic joins it."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        collector: RecordCollector,
+        background: Background,
+        topic: str,
+        counts: dict[str, int],
+        patience: float,
+    ) -> None:
+        self._transport, self._collector, self._background, self._counts = transport, collector, background, counts
+        self._patience = patience
+        self._replies = Replies(topic)
+        self._opening: asyncio.Future[None] | None = None
+        self._reader: Reader | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._replies)
+
+    async def ask(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
+        """Headers for a request, and the future of its answer."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open())
+        await asyncio.shield(self._opening)
+        return self._replies.new()
+
+    async def _open(self) -> None:
+        topic = self._replies.topic
+        place = TopicPartition(topic, 0)
+        await self._transport.admin.create([TopicSpec(topic, 1, None, KEPT)])
+        self._counts[topic] = 1
+        self._reader = self._transport.reader()
+        await self._reader.start()
+        self._reader.assign(await self._transport.admin.end_offsets([place]))
+        self._background.start(self._read(self._reader), "replies")
+
+    async def _read(self, reader: Reader) -> None:
+        while True:
+            for raw in await reader.poll(self._patience):
+                for index, key in enumerate(raw.keys):
+                    headers = raw.headers[index] if raw.headers is not None else ()
+                    if key is not None:
+                        self._replies.deliver(key, raw.values[index], headers)
+
+    def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
+        """To this process at once, to another through its reply topic."""
+        if topic == self._replies.topic:
+            self._replies.deliver(correlation, value, headers)
+            return
+        self._counts.setdefault(topic, 1)
+        self._collector.add(topic, [correlation], [value], [0], [headers])
+
+    async def close(self) -> None:
+        """Removes the reply topic, if there is one."""
+        if self._reader is not None:
+            await self._reader.stop()
+            await self._transport.admin.delete([self._replies.topic])

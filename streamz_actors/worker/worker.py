@@ -1,0 +1,504 @@
+"""The worker: turns one loop over the tasks of this process.
+
+    STARTING ──provisioned, globals loaded──▶ RUNNING ──stop()──▶ DRAINING ──committed, left──▶ STOPPED
+                                                 └──a failure──▶ STOPPED (and `run` raises it)
+
+A turn: take in what has been polled → carry out an assignment → step the tasks → commit if it is due → wait.
+"""
+
+import asyncio
+import enum
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from streamz_actors.assignment.assignor import WholeAssignor
+from streamz_actors.assignment.wire import Member
+from streamz_actors.clock import Clock
+from streamz_actors.concurrency import Background
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.policies import Final
+from streamz_actors.dataflow.subtopologies import SubTopology
+from streamz_actors.errors import CommitError, StoreLocked, StreamzError, TransportError
+from streamz_actors.stores.abc import Backend
+from streamz_actors.tables.mapping import State
+from streamz_actors.tasks.collector import RecordCollector
+from streamz_actors.tasks.commit import Watcher, commit, unwatched
+from streamz_actors.tasks.failures import Failure, Failures
+from streamz_actors.tasks.restore import Restorer
+from streamz_actors.tasks.state import open_shelf, states
+from streamz_actors.tasks.task import Task, TaskStatus
+from streamz_actors.transport.abc import Consumer, GroupSettings, RawBatch, Transport
+from streamz_actors.types import TopicPartition
+from streamz_actors.worker.background import Schedules, call
+from streamz_actors.worker.channels import ChannelAgents
+from streamz_actors.worker.global_tables import GlobalTables
+from streamz_actors.worker.members import Membership
+from streamz_actors.worker.provision import Provision, provision
+from streamz_actors.worker.purge import Purge
+from streamz_actors.worker.questions import Questions
+from streamz_actors.worker.spec import Spec
+
+logger = logging.getLogger("streamz_actors.worker")
+
+TICK = 0.05
+"""Seconds between two looks at the wall clock for operators that schedule by it."""
+IN_FLIGHT = 50_000
+"""Records sent and not acknowledged at which nothing more is stepped."""
+DRAIN = 10.0
+"""Seconds that events in hand get to end in when the worker stops."""
+BLOCKED = 0.01
+"""Seconds until a blocked task is looked at again."""
+
+
+class WorkerStatus(enum.Enum):
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class Worker:
+    """One process's share of an application. `run` is its whole life; `failures` lists what was given up (last 1,000).
+
+    `patience`: seconds that a poll waits for records. `ticking`: whether the loop tells operators that time passes.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        transport: Transport,
+        backend: Backend,
+        clock: Clock,
+        *,
+        name: str,
+        watch: Watcher = unwatched,
+        patience: float = 1.0,
+        ticking: bool = True,
+    ) -> None:
+        self.spec, self.transport, self.clock, self.name = spec, transport, clock, name
+        self.address = ""
+        """Where its web server answers; "" without one."""
+        self.ready = asyncio.Event()
+        """Set while every assigned task runs, and in a spare."""
+        self.status = WorkerStatus.STARTING
+        self.tasks: dict[str, Task] = {}
+        self.failures: list[Failure] = []
+        self.failed_records = 0
+        self.committed: dict[TopicPartition, int] = {}
+        self.commits = 0
+        self.provision: Provision | None = None
+        self.globals = GlobalTables(transport, spec.topology.globals, patience)
+        self.restorer = Restorer(transport, clock, self._restored)
+        self._backend, self._watch, self._patience, self._ticking = backend, watch, patience, ticking
+        self._counts: dict[str, int] = {}
+        self._started_at = clock.now()
+        self._failure: BaseException | None = None
+        self._stopping = False
+        self._wakeup: asyncio.Event = asyncio.Event()
+        self._background = Background(self._fail)
+        self._producer = transport.producer(name)
+        self.collector = RecordCollector(self._producer, self._counts, self._fail)
+        self._failures = Failures(self.collector, spec.dead_letters, self._gave_up)
+        self.members = Membership(self._commit_before_rebalance, self._fetched, self.wake)
+        reply_topic = f"{spec.app_id}-replies-{name}"
+        self.questions = Questions(transport, self.collector, self._background, reply_topic, self._counts, patience)
+        self._channels = ChannelAgents(spec.agents, self)
+        self._schedules = Schedules(spec, clock, self._background, lambda: self.members.leads)
+        self._purge = Purge(transport.admin, self._background)
+        self._consumer: Consumer | None = None
+        self._polling: asyncio.Task[list[RawBatch]] | None = None
+        self._positions: dict[TopicPartition, int] = {}
+        self._task_of: dict[TopicPartition, Task] = {}
+        self._paused: set[TopicPartition] = set()
+        self._lock = asyncio.Lock()
+        self._commit_due = 0.0
+        self._parked = False
+        self._restoring: asyncio.Task[None] | None = None
+        self._to_restore: list[Task] = []
+
+    # -- its life
+
+    async def run(self) -> None:
+        """Starts, turns until `stop` is called or something fails, and closes. Raises what failed."""
+        try:
+            await self.start()
+            while not self._stopping and self._failure is None:
+                await self.turn()
+            await self._drain()
+        except asyncio.CancelledError:
+            await self._drain()
+            raise
+        except StreamzError as error:
+            self._fail(error)
+        finally:
+            await self.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Asks for the end: what is in hand is finished and committed, then `run` returns."""
+        self._stopping = True
+        self.wake()
+
+    async def start(self) -> None:
+        """Provisions, loads the global tables, joins the group and starts everything beside the loop."""
+        await self.transport.start()
+        self.provision = await provision(self.transport.admin, self.spec)
+        self._counts.update(self.provision.counts)
+        await self._producer.start()
+        await self.globals.load(self._counts)
+        self._background.start(self.globals.follow(), "global tables")
+        for function in self.spec.on_startup:
+            await call(function)
+        await self._channels.start()
+        await self._join(self.provision)
+        self.status = WorkerStatus.RUNNING
+        self._commit_due = self.clock.monotonic() + self.spec.settings.commit_interval
+        self._schedules.start()
+
+    async def _join(self, provision: Provision) -> None:
+        settings = self.spec.settings
+        group = GroupSettings(
+            self.spec.app_id,
+            self.name,
+            settings.auto_offset_reset,
+            settings.session_timeout,
+            settings.heartbeat_interval,
+            group_instance_id=settings.group_instance_id,
+        )
+        topics = sorted({topic for sub in provision.subs for topic in sub.topics})
+        if not topics:
+            self.ready.set()
+            return
+        assignor = WholeAssignor(self._member, self.members.told)
+        self._consumer = self.members.consumer = self.transport.consumer(group, assignor, self.members)
+        await self._consumer.start(topics)
+
+    def _member(self) -> Member:
+        return Member(self.name, self.address, self._started_at, bool(self.tasks))
+
+    async def close(self) -> None:
+        """Ends everything without committing. Safe to call twice."""
+        if self.status is WorkerStatus.STOPPED:
+            return
+        self.status = WorkerStatus.STOPPED
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+        await self._background.stop()
+        await self._channels.stop()
+        for task in list(self.tasks.values()):
+            await task.close()
+        self.tasks.clear()
+        for function in self.spec.on_shutdown:
+            await self._call_at_end(function)
+        if self._consumer is not None:
+            await self._consumer.stop()
+        await self._close_clients()
+
+    async def _close_clients(self) -> None:
+        try:
+            await self.questions.close()
+        except TransportError as error:
+            logger.warning("the reply topic was not removed: %s", error)
+        await self.globals.close()
+        await self._producer.stop()
+        self._backend.close()
+        await self.transport.stop()
+
+    async def _call_at_end(self, function: Any) -> None:
+        """A shutdown function that fails does not keep the others from running."""
+        try:
+            await call(function)
+        except Exception as error:
+            self._fail(error)
+
+    # -- the loop
+
+    def wake(self) -> None:
+        """There is something to do other than what a poll brings."""
+        self._wakeup.set()
+
+    def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs something for as long as the worker does; what it raises stops the worker."""
+        self._background.start(work, name)
+
+    async def turn(self) -> None:
+        """One round of the loop; waits at its end if there is nothing to do."""
+        self._wakeup.clear()
+        self._take_in()
+        if self.members.pending:
+            await self._reassign()
+        busy = await self._step()
+        if self._ticking:
+            self.tick()
+        if self.clock.monotonic() >= self._commit_due:
+            await self.commit()
+        if self._failure is None and not self._stopping:
+            await self._wait(busy)
+
+    def _take_in(self) -> None:
+        """Hands what has been polled to the tasks, and polls on."""
+        polling = self._polling
+        if polling is not None and polling.done():
+            self._polling = polling = None if polling.cancelled() else self._fill(polling)
+        if polling is None and self._consumer is not None:
+            self._polling = asyncio.create_task(self._consumer.poll(self._patience), name="poll")
+
+    def _fill(self, polling: "asyncio.Task[list[RawBatch]]") -> None:
+        for raw in polling.result():
+            place = TopicPartition(raw.topic, raw.partition)
+            task = self._task_of.get(place)
+            if task is None:
+                continue
+            task.add(raw)
+            self._positions[place] = raw.next_offset
+            if task.unfinished >= self.spec.settings.max_buffered_records:
+                self._pause(task)
+
+    def _pause(self, task: Task) -> None:
+        assert self._consumer is not None
+        self._consumer.pause(task.partitions)
+        self._paused |= task.partitions
+
+    def _resume(self) -> None:
+        """Lets records come again for tasks that have worked off half of what they may hold."""
+        if not self._paused or self._consumer is None:
+            return
+        limit = self.spec.settings.max_buffered_records // 2
+        for task in self.tasks.values():
+            if task.status is TaskStatus.RUNNING and task.unfinished <= limit and task.partitions & self._paused:
+                self._consumer.resume(task.partitions)
+                self._paused -= task.partitions
+
+    async def _step(self) -> bool:
+        """One run of every task; whether anything was done."""
+        if self.collector.outstanding > IN_FLIGHT or self.members.rebalancing:
+            return False
+        busy = False
+        for task in self.tasks.values():
+            try:
+                busy = task.step() or busy
+            except StreamzError as error:
+                self._fail(error)
+            if task.failure is not None:
+                self._fail(task.failure)
+        self._resume()
+        return busy
+
+    def tick(self) -> None:
+        """The wall clock has moved: operators that schedule by it are told."""
+        for task in self.tasks.values():
+            if task.timed:
+                task.tick()
+
+    async def _wait(self, busy: bool) -> None:
+        if busy:
+            await asyncio.sleep(0)
+            return
+        blocked = any(task.buffer.count and task.status is TaskStatus.RUNNING for task in self.tasks.values())
+        limit = BLOCKED if blocked else max(0.0, self._commit_due - self.clock.monotonic())
+        if self._ticking and any(task.timed for task in self.tasks.values()):
+            limit = min(limit, TICK)
+        timer = self.clock.call_later(limit, self.wake)
+        woken = asyncio.ensure_future(self._wakeup.wait())
+        waited = {woken} if self._polling is None else {woken, self._polling}
+        self._parked = True
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._parked = False
+            timer.cancel()
+            woken.cancel()
+
+    # -- committing
+
+    async def commit(self) -> None:
+        """Commits all tasks that run. A failure ends the worker; what was not committed comes again."""
+        async with self._lock:
+            self._commit_due = self.clock.monotonic() + self.spec.settings.commit_interval
+            tasks = [task for task in self.tasks.values() if task.status is TaskStatus.RUNNING and not task.broken]
+            try:
+                before = self.committed
+                self.committed = await commit(tasks, self.collector, before, self._commit_offsets, self._watch)
+            except CommitError as error:
+                await self._lost(error)
+                return
+            except TransportError as error:
+                self._fail(error)
+                return
+            self.commits += 1
+            self._purge.after(tasks, self.committed)
+
+    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        assert self._consumer is not None
+        await self._consumer.commit(offsets)
+
+    async def _lost(self, error: CommitError) -> None:
+        """This worker's place in the group is gone: its tasks belong to others, or come back from the committed offsets."""
+        logger.warning("the commit was refused (%s): tasks are dropped, what was not committed comes again", error)
+        for task in list(self.tasks.values()):
+            await self._drop(task)
+
+    async def _commit_before_rebalance(self) -> None:
+        if self.tasks and self._failure is None:
+            await self.commit()
+
+    # -- tasks come and go
+
+    def _fetched(self) -> dict[TopicPartition, int]:
+        """Where the consumer must go on for tasks that are kept over a rebalance."""
+        running = {place for task in self.tasks.values() if task.status is TaskStatus.RUNNING for place in task.partitions}
+        return {place: position for place, position in self._positions.items() if place in running - self._paused}
+
+    async def _reassign(self) -> None:
+        """Makes the tasks fit the newest assignment: closes what left, opens what is new, restores beside the loop."""
+        self.members.pending = False
+        assigned = self.members.assigned or frozenset()
+        for task in list(self.tasks.values()):
+            if not task.partitions <= assigned:
+                await self._drop(task)
+        assert self._consumer is not None and self.provision is not None
+        self._paused = set(assigned)
+        self._paused -= self._fetched().keys()
+        new = self._missing(self.provision.subs, assigned)
+        if new:
+            places = [place for task in new for place in task.partitions]
+            self.committed |= {place: at for place, at in (await self._consumer.committed(places)).items() if at is not None}
+            for task in new:
+                await self._open(task, self.provision)
+        self._check_ready()
+        self._restore([task for task in self.tasks.values() if task.status is TaskStatus.RESTORING])
+
+    def _missing(self, subs: Sequence[SubTopology], assigned: frozenset[TopicPartition]) -> list[Task]:
+        made = []
+        for sub in subs:
+            for partition in range(sub.partitions):
+                task = Task(
+                    sub, partition, clock=self.clock, collector=self.collector, failures=self._failures, wake=self.wake
+                )
+                if task.name not in self.tasks and task.partitions & assigned:
+                    made.append(task)
+        return made
+
+    async def _open(self, task: Task, provision: Provision) -> None:
+        self.tasks[task.name] = task
+        self._task_of |= dict.fromkeys(task.partitions, task)
+        if not task.sub.stores:
+            task.open(None, {}, self.globals.states)
+            return
+        warned = False
+        while True:
+            try:
+                shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
+                break
+            except StoreLocked as error:
+                if not warned:
+                    logger.warning("%s; waiting for it", error)
+                    warned = True
+                await self.clock.sleep(0.2)
+        task.open(shelf, states(shelf, task.sub, task.partition), self.globals.states)
+
+    def _restore(self, tasks: Sequence[Task]) -> None:
+        """Starts the restores of `tasks` beside the loop; one that was under way is begun anew with them."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+        self._to_restore = list(tasks)
+        if tasks:
+            self._restoring = self._background.start(self.restorer.run(tasks, self.committed), "restore")
+
+    def _restored(self, task: Task) -> None:
+        task.restored()
+        assert self._consumer is not None
+        self._consumer.resume(task.partitions)
+        self._paused -= task.partitions
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        if all(task.status is TaskStatus.RUNNING for task in self.tasks.values()):
+            self.ready.set()
+        else:
+            self.ready.clear()
+
+    async def _drop(self, task: Task) -> None:
+        self.tasks.pop(task.name, None)
+        for place in task.partitions:
+            self._task_of.pop(place, None)
+            self._positions.pop(place, None)
+            self.committed.pop(place, None)
+        await task.close()
+
+    # -- ending
+
+    async def _drain(self) -> None:
+        """Lets what is in hand end, commits, and leaves the rest to the next start."""
+        if self.status is not WorkerStatus.RUNNING:
+            return
+        self.status = WorkerStatus.DRAINING
+        for task in self.tasks.values():
+            task.drain()
+        deadline = self.clock.monotonic() + DRAIN
+        while any(not task.drained for task in self.tasks.values()) and self.clock.monotonic() < deadline:
+            self._wakeup.clear()
+            timer = self.clock.call_later(0.1, self.wake)
+            await self._wakeup.wait()
+            timer.cancel()
+        await self.commit()
+
+    def _fail(self, error: BaseException) -> None:
+        """The first failure ends the worker; later ones are its consequences and are logged."""
+        if self._failure is None:
+            self._failure = error
+        elif error is not self._failure:
+            logger.error("a further failure: %s", error)
+        self.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Stops the worker because of an error beside its loop."""
+        self._fail(error)
+
+    def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
+        """The last word on a row that failed outside any task."""
+        self._failures.settle(what, policy, batch, index, error, attempts)
+
+    @property
+    def global_states(self) -> Mapping[str, State]:
+        return self.globals.states
+
+    def _gave_up(self, failure: Failure) -> None:
+        self.failed_records += 1
+        self.failures.append(failure)
+        del self.failures[:-1_000]
+
+    # -- how it is seen
+
+    @property
+    def failure(self) -> BaseException | None:
+        return self._failure
+
+    @property
+    def spare(self) -> bool:
+        """Whether it has joined its group and has nothing to do."""
+        return self.members.assigned is not None and not self.members.assigned
+
+    def states(self, table: str) -> dict[int, Any]:
+        """The table's partitions that are here and readable."""
+        return {
+            task.partition: task.own[table]
+            for task in self.tasks.values()
+            if table in task.own and task.status is TaskStatus.RUNNING
+        }
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing moves until something arrives or a timer fires."""
+        return (
+            self._parked
+            and not self.members.pending
+            and all(task.status is TaskStatus.RUNNING and task.idle for task in self.tasks.values())
+            and self._channels.idle
+            and self.collector.idle
+            and not self._wakeup.is_set()
+            and (self._polling is None or not self._polling.done())
+        )
