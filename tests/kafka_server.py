@@ -1,7 +1,7 @@
 """The real Kafka of the tests: one for the whole session, brought by `scripts/kafka`, ended with it.
 
-A conftest.py makes it known to its folder: `from tests.kafka_server import kafka_url as kafka_url`. Whatever is asked for
-first starts it; it is never skipped: without Java and Maven the tests that need it fail, with scripts/kafka's message.
+A conftest.py makes it known to its folder: `from tests.kafka_server import kafka_url as kafka_url`. The first test that
+asks for it starts it. It is never skipped: without Java and Maven those tests fail, with scripts/kafka's message.
 STREAMZ_TEST_KAFKA=kafka://host:port uses one that runs already.
 """
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ForeignPartition
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError
 from aiokafka.protocol.group import LeaveGroupRequest
 
@@ -217,24 +218,32 @@ async def close(consumer: Any) -> None:
     stopping = asyncio.ensure_future(consumer.stop())
     await asyncio.wait({stopping}, timeout=STOP_TIMEOUT)
     if not stopping.done():
-        await abandon(consumer, stopping)
+        log.warning("a Kafka consumer did not stop within %.0f s: abandoned", STOP_TIMEOUT)
+        stopping.cancel()
+        await asyncio.wait({stopping}, timeout=1)
+        await leave(consumer)
+    elif stopping.cancelled():  # a task of aiokafka's was cancelled before its first step, and took stop() with it
+        pass
     elif (error := stopping.exception()) is not None:
         log.warning("a Kafka consumer did not stop cleanly: %s", reason(error))
+    else:
+        return
+    if consumer._fetcher is not None:
+        await consumer._fetcher.close()
+    await consumer._client.close()
 
 
-async def abandon(consumer: Any, stopping: "asyncio.Task[None]") -> None:
-    coordinator, client = consumer._coordinator, consumer._client
-    log.warning("a Kafka consumer of group %r is abandoned: it did not stop in time", coordinator.group_id)
-    node, member = coordinator.coordinator_id, coordinator.member_id
-    stopping.cancel()
-    await asyncio.wait({stopping}, timeout=1)
-    if node is not None and member and coordinator._group_instance_id is None:
-        try:  # on another connection: the broker answers nothing on one where a join waits
+async def leave(consumer: Any) -> None:
+    """Tells the group on another connection: the broker answers nothing on the one where a join waits."""
+    coordinator = consumer._coordinator
+    if not isinstance(coordinator, GroupCoordinator):
+        return
+    node, member, static = coordinator.coordinator_id, coordinator.member_id, coordinator._group_instance_id
+    if node is not None and member and static is None:
+        try:
             async with asyncio.timeout(1):
-                await client.send(node, LeaveGroupRequest(coordinator.group_id, member))
+                await consumer._client.send(node, LeaveGroupRequest(coordinator.group_id, member))
         except FOREIGN as error:
             log.warning("leaving group %r failed: %s", coordinator.group_id, reason(error))
     await coordinator._stop_heartbeat_task()
     await coordinator._stop_commit_offsets_refresh_task()
-    await consumer._fetcher.close()
-    await client.close()

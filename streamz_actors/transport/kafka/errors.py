@@ -136,6 +136,8 @@ def reason(error: BaseException) -> str:
 def describe(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError) and not isinstance(error, kafka.KafkaError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     if isinstance(error, kafka.BrokerResponseError):
         detail = f" ({', '.join(map(str, error.args))})" if error.args else ""
         return f"{error.message or type(error).__name__}: {' '.join(str(error.description).split())}{detail}"
