@@ -22,10 +22,11 @@ from streamz_actors.dataflow.topology import Topology, TopologyBuilder
 from streamz_actors.errors import ConfigError, TopologyError
 from streamz_actors.running import Running
 from streamz_actors.serde.schema import schema_for
-from streamz_actors.streams.declare import declare_global_table, declare_set_table, declare_stream, declare_table
-from streamz_actors.streams.stream import Stream
-from streamz_actors.streams.table import GlobalTable, SetTable, Table
 from streamz_actors.stores.select import make_backend
+from streamz_actors.streams.declare import declare_global_table, declare_set_table, declare_stream, declare_table
+from streamz_actors.streams.global_table import GlobalTable
+from streamz_actors.streams.set_table import SetTable
+from streamz_actors.streams.stream import Stream, Table
 from streamz_actors.transport.select import make_transport
 from streamz_actors.web.pages import Page
 from streamz_actors.worker.background import check_crontab
@@ -43,7 +44,7 @@ class App:
 
     def __init__(self, id: str, *, broker: str | None = None, store: str | None = None, **settings: Any) -> None:  # noqa: A002
         keywords = {"broker": broker, "store": store, **settings}
-        self.settings = resolve(id, keywords, environ=os.environ, pyproject=project_table(Path.cwd()))
+        self.settings = resolve(id, keywords, environ=os.environ, pyproject=project_table(Path.cwd()), overrides={})
         self._builder = TopologyBuilder(id)
         self._agents: list[Agent[Any]] = []
         self._timers: list[Timer] = []
@@ -144,8 +145,16 @@ class App:
 
         def decorate(function: Callable[..., Any]) -> Agent[Any]:
             agent: Agent[Any] = Agent(
-                self._builder, function, source, name=name, concurrency=concurrency, ordering=ordering, sinks=sinks,
-                tables=tables, on_error=on_error, supervisor=supervisor,
+                self._builder,
+                function,
+                source,
+                name=name,
+                concurrency=concurrency,
+                ordering=ordering,
+                sinks=sinks,
+                tables=tables,
+                on_error=on_error,
+                supervisor=supervisor,
             )
             self._agents.append(agent)
             return agent
@@ -178,7 +187,9 @@ class App:
 
     def command(self, name: str | None = None) -> Callable[[F], F]:
         """Makes a function, sync or async, a command of `app -A module`."""
-        return self._collect(lambda function: self._commands.__setitem__(name or _name(function).replace("_", "-"), function))
+        return self._collect(
+            lambda function: self._commands.__setitem__(name or _name(function).replace("_", "-"), function)
+        )
 
     def on_startup(self, function: F) -> F:
         """Calls a function before the worker joins its group; what it raises ends the worker."""
@@ -193,7 +204,9 @@ class App:
     def _collect(self, add: Callable[[F], None]) -> Callable[[F], F]:
         def decorate(function: F) -> F:
             if self._topology is not None:
-                raise TopologyError(f"{_name(function)!r} was declared after the application was started: declare first, then run")
+                raise TopologyError(
+                    f"{_name(function)!r} was declared after the application was started: declare first, then run"
+                )
             add(function)
             return function
 
@@ -237,8 +250,14 @@ class App:
     def spec(self, settings: Settings | None = None) -> Spec:
         """Everything a worker needs, under these settings."""
         return Spec(
-            settings or self.settings, self.frozen(), tuple(self._agents), tuple(self._timers), tuple(self._crontabs),
-            tuple(self._jobs), tuple(self._startup), tuple(self._shutdown),
+            settings or self.settings,
+            self.frozen(),
+            tuple(self._agents),
+            tuple(self._timers),
+            tuple(self._crontabs),
+            tuple(self._jobs),
+            tuple(self._startup),
+            tuple(self._shutdown),
         )
 
     # -- running
@@ -247,7 +266,9 @@ class App:
         """A worker under this application's settings and `overrides`; run it with `await worker.run()`."""
         settings = override(self.settings, overrides)
         transport = make_transport(
-            settings.broker, clock=(clock := SystemClock()), consumer_config=settings.consumer_config,
+            settings.broker,
+            clock=(clock := SystemClock()),
+            consumer_config=settings.consumer_config,
             producer_config=settings.producer_config,
         )
         backend = make_backend(settings.store_url, settings.data_dir, settings.app_id)

@@ -37,8 +37,11 @@ class Running:
         bounded: bool = False,
         watch: Watcher = unwatched,
         patience: float = 1.0,
+        ticking: bool = True,
     ) -> None:
-        self.worker = Worker(spec, transport, backend, clock, name=name, watch=watch, patience=patience)
+        self.worker = Worker(
+            spec, transport, backend, clock, name=name, watch=watch, patience=patience, ticking=ticking
+        )
         self.queries = LocalQueries(self.worker)
         self.web = WebServer(self.worker, self.queries, pages) if spec.settings.web_enabled else None
         self._link = link

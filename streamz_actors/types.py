@@ -1,9 +1,11 @@
 """The few values every layer speaks of: partitions, headers, delivered records, partition hashing."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from murmurhash2 import murmurhash2
+
+K = TypeVar("K")
 
 Headers = tuple[tuple[str, bytes], ...]
 """Record headers in the order they were written; a name may occur more than once."""
@@ -27,6 +29,15 @@ class RecordMetadata:
     partition: int
     offset: int
     timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed(Generic[K]):
+    """A key in one window; bounds in milliseconds."""
+
+    key: K
+    start: int
+    end: int
 
 
 def partition_of(key: bytes, partitions: int) -> int:

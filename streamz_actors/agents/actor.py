@@ -1,10 +1,10 @@
 """One actor: runs an agent's function over its lane, and decides what becomes of an event that failed.
 
-    waiting ──event──▶ handling ──next asked for──▶ done ──▶ waiting
-                          │ raised: writes undone, yields dropped
-                          ├─ Retry, attempts left ──▶ pause ──▶ handling (a fresh generator)
-                          ├─ Skip, DeadLetter ──▶ done (a fresh generator)
-                          └─ Fail ──▶ the worker stops at this offset
+waiting ──event──▶ handling ──next asked for──▶ done ──▶ waiting
+                      │ raised: writes undone, yields dropped
+                      ├─ Retry, attempts left ──▶ pause ──▶ handling (a fresh generator)
+                      ├─ Skip, DeadLetter ──▶ done (a fresh generator)
+                      └─ Fail ──▶ the worker stops at this offset
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Actor:
     async def _drive(self) -> None:
         """Runs the function once: until it returns or raises."""
         stream: AgentStream[Any, Any] = AgentStream(self._lane, self._context, self._place.clock, self._finish)
-        running = self._behaviour.function(stream)
+        running: Any = self._behaviour.function(stream)
         try:
             if inspect.isasyncgen(running):
                 await self._collect(running)
@@ -184,7 +184,7 @@ class Actor:
             self._place.failed(UsageError(f"agent {name!r} returned without reading an event from its stream"))
             return False
         if self._behaviour.supervisor == "stop":
-            self._place.failed(UsageError(f"agent {name!r} returned, and its supervisor is \"stop\""))
+            self._place.failed(UsageError(f'agent {name!r} returned, and its supervisor is "stop"'))
             return False
         return True
 

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from streamz_actors.agents.actor import Behaviour
 from streamz_actors.agents.channel import Channel
@@ -15,8 +15,7 @@ from streamz_actors.dataflow.policies import DeadLetter, Fail, Policy, Retry, Sk
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError, UsageError
-from streamz_actors.streams.grouped import GroupedStream
-from streamz_actors.streams.stream import Stream
+from streamz_actors.streams.stream import GroupedStream, Stream
 from streamz_actors.types import RecordMetadata
 
 V = TypeVar("V")
@@ -49,6 +48,7 @@ class Agent(Generic[V]):
         self._reply = reply_schema(_return_type(function))
         self._check(ordering)
         builder.agent(self.name)
+        builder.claimed.update(self.tables or ())
         for sink in sinks:
             self.add_sink(sink)
 
@@ -80,7 +80,9 @@ class Agent(Generic[V]):
         elif callable(sink):
             self._calls.append(sink)
         else:
-            raise TopologyError(f"agent {self.name!r}: {sink!r} is no sink: a topic, a channel, an agent or a function is")
+            raise TopologyError(
+                f"agent {self.name!r}: {sink!r} is no sink: a topic, a channel, an agent or a function is"
+            )
 
     def declare(self) -> None:
         """Adds the agent to the topology, now that its sinks are known."""
@@ -93,8 +95,14 @@ class Agent(Generic[V]):
             return
         self._builder.add(
             Node(
-                self.name, "agent", self.inbox, parents=self._parents(), sends=tuple(self._topics), reads_keys=False,
-                agent=True, named_tables=self.tables,
+                self.name,
+                "agent",
+                self.inbox,
+                parents=self._parents(),
+                sends=tuple(self._topics),
+                reads_keys=False,
+                agent=True,
+                named_tables=self.tables,
             )
         )
 
@@ -104,7 +112,7 @@ class Agent(Generic[V]):
             return (source.node,)
         if isinstance(source, GroupedStream):
             return (source.stream().node,)
-        topics = [source] if isinstance(source, Topic) else list(cast("Sequence[Topic[Any, Any]]", source))
+        topics = [source] if isinstance(source, Topic) else list(source)
         for topic in topics:
             if not isinstance(topic, Topic):
                 raise TopologyError(f"agent {self.name!r}: {topic!r} is no source: topics, a channel or a stream are")
@@ -113,7 +121,14 @@ class Agent(Generic[V]):
     def inbox(self, place: Place) -> Inbox:
         """Its behaviour in one task, or in the whole worker for a channel."""
         behaviour = Behaviour(self.name, self._function, self.on_error, self.supervisor, self._answer)
-        return Inbox(behaviour, place, tuple(self._topics), tuple(self._calls), self.concurrency)
+        return Inbox(
+            behaviour, place, self._visible(place), tuple(self._topics), tuple(self._calls), self.concurrency
+        )
+
+    def _visible(self, place: Place) -> dict[str, Any]:
+        """The tables its body may use: those it names, else those that no agent names; global ones always."""
+        hidden = self._builder.claimed if self.tables is None else self._builder.tables.keys() - set(self.tables)
+        return {name: state for name, state in place.states.items() if name not in hidden}
 
     # -- speaking to it
 
@@ -124,13 +139,15 @@ class Agent(Generic[V]):
             return self.source if len(self.source.names) == 1 else None
         if isinstance(self.source, Channel):
             return self.source
-        if isinstance(self.source, Sequence) and len(self.source) == 1:
+        if not isinstance(self.source, Stream | GroupedStream) and len(self.source) == 1:
             return self.source[0]
         return None
 
     def _addressed(self) -> Any:
         if self._entry is None:
-            raise UsageError(f"agent {self.name!r} follows several topics or a derived stream: send to the topic you mean")
+            raise UsageError(
+                f"agent {self.name!r} follows several topics or a derived stream: send to the topic you mean"
+            )
         return self._entry
 
     async def cast(self, value: Any, *, key: Any = None) -> RecordMetadata:
@@ -154,7 +171,9 @@ class Agent(Generic[V]):
         finally:
             future.cancel()
 
-    async def map(self, values: Iterable[Any] | AsyncIterable[Any], *, key: Any = None, timeout: float | None = None) -> AsyncIterator[Any]:
+    async def map(
+        self, values: Iterable[Any] | AsyncIterable[Any], *, key: Any = None, timeout: float | None = None
+    ) -> AsyncIterator[Any]:
         """Asks for every value at once and gives the answers as they come."""
         pairs = [(key, value) async for value in _each(values)]
         async for answer in self.kvmap(pairs, timeout=timeout):
@@ -164,9 +183,7 @@ class Agent(Generic[V]):
         self, items: Iterable[tuple[Any, Any]] | AsyncIterable[tuple[Any, Any]], *, timeout: float | None = None
     ) -> AsyncIterator[Any]:
         """As `map`, each value under its own key."""
-        asking = [
-            asyncio.ensure_future(self.ask(value, key=key, timeout=timeout)) async for key, value in _each(items)
-        ]
+        asking = [asyncio.ensure_future(self.ask(value, key=key, timeout=timeout)) async for key, value in _each(items)]
         try:
             for answer in asyncio.as_completed(asking):
                 yield await answer
@@ -179,9 +196,12 @@ class Agent(Generic[V]):
         self, values: Iterable[Any] | AsyncIterable[Any], *, key: Any = None, timeout: float | None = None
     ) -> list[Any]:
         """Asks for every value at once and gives the answers in the order of the values."""
-        async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(self.ask(value, key=key, timeout=timeout)) async for value in _each(values)]
-        return [task.result() for task in asking]
+        asking = [asyncio.ensure_future(self.ask(value, key=key, timeout=timeout)) async for value in _each(values)]
+        try:
+            return await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
 
     def _answer(self, request: Asked, value: Any, error: BaseException | None) -> None:
         raw, headers = answer_record(self._reply, value, error)

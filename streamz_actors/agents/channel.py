@@ -28,7 +28,13 @@ class Channel(Generic[V]):
         self._room: deque[asyncio.Future[None]] = deque()
 
     async def send(
-        self, *, value: V, key: Any = None, timestamp: int | None = None, headers: HeadersLike = None, partition: None = None
+        self,
+        *,
+        value: V,
+        key: Any = None,
+        timestamp: int | None = None,
+        headers: HeadersLike = None,
+        partition: None = None,
     ) -> RecordMetadata:
         """Hands a value to the agents on this channel; waits while `maxsize` values are unfinished."""
         while self.maxsize and self._unfinished() >= self.maxsize:
@@ -38,7 +44,13 @@ class Channel(Generic[V]):
         return await self._put(value, key, timestamp, headers)
 
     def send_soon(
-        self, *, value: V, key: Any = None, timestamp: int | None = None, headers: HeadersLike = None, partition: None = None
+        self,
+        *,
+        value: V,
+        key: Any = None,
+        timestamp: int | None = None,
+        headers: HeadersLike = None,
+        partition: None = None,
     ) -> "asyncio.Future[RecordMetadata]":
         return asyncio.ensure_future(self.send(value=value, key=key, timestamp=timestamp, headers=headers))
 
@@ -46,7 +58,13 @@ class Channel(Generic[V]):
         self._check(value)
         number = next(self._numbers)
         batch = Batch(
-            NOWHERE, [number], [timestamp or 0], self._any, self._any, keys=[key], values=[value],
+            NOWHERE,
+            [number],
+            [timestamp or 0],
+            self._any,
+            self._any,
+            keys=[key],
+            values=[value],
             headers=[header_tuple(headers)] if headers else None,
         )
         if not self._inboxes:

@@ -1,7 +1,7 @@
 """An agent in one task: takes runs of rows and spreads them over its actors, records of one key always to the same."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
@@ -25,17 +25,21 @@ class Inbox(Operator, Leg):
         self,
         behaviour: Behaviour,
         place: Place,
+        states: Mapping[str, Any],
         topics: tuple[Topic[Any, Any], ...],
         calls: tuple[Call, ...],
         concurrency: int,
     ) -> None:
-        self._behaviour, self._place, self._topics, self._calls = behaviour, place, topics, calls
+        self._behaviour, self._place, self._states = behaviour, place, states
+        self._topics, self._calls = topics, calls
         self._lanes = tuple(Lane() for _ in range(concurrency))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def process(self, batch: Batch) -> None:
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._actor(lane).run(), name=self._behaviour.name) for lane in self._lanes]
+            self._tasks = [
+                asyncio.create_task(self._actor(lane).run(), name=self._behaviour.name) for lane in self._lanes
+            ]
         if len(self._lanes) == 1:
             self._lanes[0].put(batch, range(len(batch)))
             return
@@ -44,7 +48,7 @@ class Inbox(Operator, Leg):
 
     def _actor(self, lane: Lane) -> Actor:
         outbox = Outbox(self._topics, self._calls, self._place.collector)
-        context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._place.states)
+        context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._states)
         return Actor(self._behaviour, self._place, lane, outbox, context)
 
     def _spread(self, batch: Batch) -> dict[Lane, list[int]]:

@@ -58,19 +58,14 @@ class TopicColumns:
             del column[self.mark :]
 
     def flush(self, collector: Collector) -> None:
-        """Hands on the rows of finished events."""
+        """Hands on the rows of finished events; those of an event under way stay."""
         mark = self.mark
         if not mark:
             return
-        if mark == len(self.timestamps):
-            keys, values, timestamps, headers = self.keys, self.values, self.timestamps, self.headers
-            self.keys, self.values, self.timestamps, self.headers = [], [], [], []
-        else:
-            keys, values, timestamps, headers = (
-                column[:mark] for column in (self.keys, self.values, self.timestamps, self.headers)  # type: ignore[attr-defined]
-            )
-            for column in (self.keys, self.values, self.timestamps, self.headers):
-                del column[:mark]
+        keys, values, timestamps, headers = self.keys, self.values, self.timestamps, self.headers
+        self.keys, self.values, self.timestamps, self.headers = keys[mark:], values[mark:], timestamps[mark:], headers[mark:]
+        for column in (keys, values, timestamps, headers):
+            del column[mark:]  # type: ignore[attr-defined]  # mypy joins the four lists to a Sequence
         self.mark = 0
         collector.add(self._name, keys, values, timestamps, headers if self._any_headers else None)
 

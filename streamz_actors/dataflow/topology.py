@@ -49,6 +49,8 @@ class TopologyBuilder:
     topics: list[Topic[Any, Any]] = field(default_factory=list)
     sources: dict[str, SourceNode] = field(default_factory=dict)
     agents: set[str] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+    """Tables that some agent names: no agent that names none may use them."""
     frozen: bool = False
 
     def add(self, node: Node) -> Node:

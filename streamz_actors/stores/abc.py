@@ -20,7 +20,9 @@ class Store(ABC):
         """As `get`, in the order of `keys`."""
 
     @abstractmethod
-    def scan(self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Pairs with start <= key < stop in byte order (None: unbounded), as they stood when the scan began."""
 
     @abstractmethod

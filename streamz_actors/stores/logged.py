@@ -31,7 +31,6 @@ class Entry(NamedTuple):
     raw: bytes | None
     timestamp: int
 
-
     @property
     def deleted(self) -> bool:
         return self.value is None and self.raw is None
@@ -124,7 +123,9 @@ class LoggedStore:
         """The value of a key, None if there is none."""
         return self.value(self.entry(key))
 
-    def scan(self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[bytes, Entry]]:
+    def scan(
+        self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, Entry]]:
         """Live entries with start <= key < stop in byte order, writes since the last commit included."""
         fresh = {
             key: entry
@@ -187,15 +188,14 @@ class LoggedStore:
     ) -> None:
         """Writes a chunk of what was flushed, with the changelog position that it covers."""
         stamped = (
-            (key, None if raw is None else stamp(timestamp, raw)) for key, raw, timestamp in zip(keys, values, timestamps, strict=True)
+            (key, None if raw is None else stamp(timestamp, raw))
+            for key, raw, timestamp in zip(keys, values, timestamps, strict=True)
         )
         self.store.write(stamped, offset)
 
     def end_flush(self) -> None:
         """All chunks are applied: what was flushed is committed state now, and stays in the cache."""
-        deleted_or_entry = (
-            (key, None if entry.deleted else entry) for key, entry in self._flushing.items()
-        )
+        deleted_or_entry = ((key, None if entry.deleted else entry) for key, entry in self._flushing.items())
         for key, entry in islice(deleted_or_entry, self._generation):
             self._remember(key, entry)
         for key in islice(self._flushing, self._generation, None):

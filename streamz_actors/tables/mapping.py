@@ -11,10 +11,13 @@ from streamz_actors.stores.abc import Store
 from streamz_actors.stores.logged import Entry, LoggedStore
 from streamz_actors.types import partition_of
 
+
 class State:
     """One table in one task. Keys are the user's; `raw` variants take encoded keys."""
 
-    def __init__(self, spec: StoreSpec, store: Store, partition: int, partitions: int, *, followed: bool = False) -> None:
+    def __init__(
+        self, spec: StoreSpec, store: Store, partition: int, partitions: int, *, followed: bool = False
+    ) -> None:
         self.spec, self.partition, self.partitions = spec, partition, partitions
         self.followed = followed
         """Whether somebody follows the changes that handlers make."""
@@ -105,7 +108,8 @@ class State:
             yield from self._rows(self.logged.scan(schema.encode(start), schema.encode(stop)))
         else:
             inside: list[tuple[Any, Any, int]] = [
-                row for row in self._rows(self.logged.scan())
+                row
+                for row in self._rows(self.logged.scan())
                 if (start is None or row[0] >= start) and (stop is None or row[0] < stop)
             ]
             yield from sorted(inside, key=lambda row: row[0])
@@ -129,8 +133,14 @@ class State:
         """One write as a row for those who follow the table."""
         schema = self.spec
         return Batch(
-            batch.origin, [batch.offsets[index]], [written.timestamp], schema.key_schema, schema.value_schema,
-            raw_keys=[raw], values=[self.logged.value(written)], olds=[self.logged.value(before)],
+            batch.origin,
+            [batch.offsets[index]],
+            [written.timestamp],
+            schema.key_schema,
+            schema.value_schema,
+            raw_keys=[raw],
+            values=[self.logged.value(written)],
+            olds=[self.logged.value(before)],
             headers=None if batch.headers is None else [batch.headers[index]],
         )
 
@@ -139,4 +149,3 @@ def after_prefix(prefix: bytes) -> bytes | None:
     """The smallest key above all keys that begin with `prefix`; None if there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
-

@@ -81,7 +81,9 @@ class PartitionBuffer:
 class Buffer:
     """The partitions of one task, in the order in which ties are broken."""
 
-    def __init__(self, partitions: Iterable[TopicPartition], open_: Callable[[TopicPartition, RawBatch], Opened]) -> None:
+    def __init__(
+        self, partitions: Iterable[TopicPartition], open_: Callable[[TopicPartition, RawBatch], Opened]
+    ) -> None:
         self.partitions = {
             partition: PartitionBuffer(partition, lambda raw, partition=partition: open_(partition, raw))  # type: ignore[misc]
             for partition in sorted(partitions)

@@ -63,7 +63,9 @@ class RecordCollector(Collector):
         try:
             return self._counts[topic]
         except KeyError:
-            raise TopologyError(f"topic {topic!r} is not one of the application's: declare it with app.topic(...)") from None
+            raise TopologyError(
+                f"topic {topic!r} is not one of the application's: declare it with app.topic(...)"
+            ) from None
 
     def add(
         self,
@@ -162,7 +164,9 @@ class RecordCollector(Collector):
             rows = len(columns.timestamps)
             self._count(topic, rows)
             self._outstanding += rows
-            future = self._producer.send(topic, partition, columns.keys, columns.values, columns.timestamps, columns.headers)
+            future = self._producer.send(
+                topic, partition, columns.keys, columns.values, columns.timestamps, columns.headers
+            )
             if future.done():
                 self._delivered(columns, rows, future)
             else:

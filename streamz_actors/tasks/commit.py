@@ -120,7 +120,9 @@ def _send(flush: Flush, collector: RecordCollector) -> None:
 
 async def _check(flushes: Sequence[Flush]) -> None:
     """Waits for every changelog record and raises the first failure, once none is under way any longer."""
-    results = await asyncio.gather(*(future for flush in flushes for future in flush.deliveries), return_exceptions=True)
+    results = await asyncio.gather(
+        *(future for flush in flushes for future in flush.deliveries), return_exceptions=True
+    )
     for result in results:
         if isinstance(result, ProduceError):
             raise result
@@ -134,7 +136,9 @@ async def _apply(flush: Flush) -> None:
     for number, start in enumerate(range(0, len(flush.keys), CHUNK)):
         rows = slice(start, start + CHUNK)
         last = start + CHUNK >= len(flush.keys)
-        covered = flush.deliveries[number].result().next_offset if flush.deliveries else (flush.covered if last else None)
+        covered = (
+            flush.deliveries[number].result().next_offset if flush.deliveries else (flush.covered if last else None)
+        )
         logged.apply(flush.keys[rows], flush.values[rows], flush.timestamps[rows], covered)
         await asyncio.sleep(0)
     logged.end_flush()

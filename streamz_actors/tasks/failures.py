@@ -31,7 +31,9 @@ class Failure:
     """The topic it went to; None: skipped."""
 
 
-def dead_letter_headers(place: TopicPartition, offset: int, timestamp: int, error: BaseException, attempts: int) -> Headers:
+def dead_letter_headers(
+    place: TopicPartition, offset: int, timestamp: int, error: BaseException, attempts: int
+) -> Headers:
     """Why a record is among the dead letters; `streamz-` headers, all text."""
     stack = "".join(traceback.format_exception(error))[-8_000:]
     fields = {
@@ -62,8 +64,16 @@ class Failures:
         key = batch.raw_keys[row] if batch.raw_keys is not None else batch.key_schema.encode(batch.keys[row])
         value = batch.raw_values[row] if batch.raw_values is not None else batch.value_schema.encode(batch.values[row])
         self.settle_raw(
-            what, policy, batch.origin, offset, batch.timestamps[row], key, value,
-            batch.headers[row] if batch.headers is not None else (), error, attempts,
+            what,
+            policy,
+            batch.origin,
+            offset,
+            batch.timestamps[row],
+            key,
+            value,
+            batch.headers[row] if batch.headers is not None else (),
+            error,
+            attempts,
         )
 
     def settle_raw(
@@ -86,11 +96,24 @@ class Failures:
             self._collector.add(topic, [key], [value], [timestamp], [(*headers, *why)])
         logger.warning(
             "%s failed at topic %r, partition %d, offset %d: %s: %s; %s",
-            what, place.topic, place.partition, offset, type(error).__name__, error,
+            what,
+            place.topic,
+            place.partition,
+            offset,
+            type(error).__name__,
+            error,
             f"sent to {topic!r}" if topic else "skipped",
         )
         self._told(
             Failure(
-                what, place.topic, place.partition, offset, timestamp, key, value, f"{type(error).__name__}: {error}", topic
+                what,
+                place.topic,
+                place.partition,
+                offset,
+                timestamp,
+                key,
+                value,
+                f"{type(error).__name__}: {error}",
+                topic,
             )
         )

@@ -69,7 +69,9 @@ class Restorer:
     async def run(self, tasks: Sequence[Task], committed: Mapping[TopicPartition, int]) -> None:
         """Restores `tasks` and returns. `committed` says how far a table's own input topic is to be replayed."""
         replays = await plan(self._transport.admin, tasks, committed)
-        progress = self.progress = Progress(self._clock.monotonic(), sum(replay.remaining for replay in replays.values()))
+        progress = self.progress = Progress(
+            self._clock.monotonic(), sum(replay.remaining for replay in replays.values())
+        )
         waiting = {task.name: task for task in tasks}
         self._release(waiting, replays)
         if replays:
@@ -85,7 +87,9 @@ class Restorer:
         for name in [name for name in waiting if name not in busy]:
             self._restored(waiting.pop(name))
 
-    async def _replay(self, waiting: dict[str, Task], replays: dict[TopicPartition, Replay], progress: Progress) -> None:
+    async def _replay(
+        self, waiting: dict[str, Task], replays: dict[TopicPartition, Replay], progress: Progress
+    ) -> None:
         reader = self._transport.reader()
         await reader.start()
         reported = self._clock.monotonic()
@@ -133,7 +137,9 @@ class Restorer:
         reader.assign({place: replay.position for place, replay in replays.items()})
 
 
-async def plan(admin: Admin, tasks: Sequence[Task], committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, Replay]:
+async def plan(
+    admin: Admin, tasks: Sequence[Task], committed: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, Replay]:
     """What is to be replayed, from where to where. A store that the changelog does not continue is cleared."""
     stores: dict[TopicPartition, tuple[Task, Store, bool]] = {}
     for task in tasks:
@@ -154,7 +160,10 @@ async def plan(admin: Admin, tasks: Sequence[Task], committed: Mapping[TopicPart
         if start is not None and not begin <= start <= max(end, begin):
             logger.warning(
                 "the local state of %s ends at changelog offset %d, but the log holds %d to %d: it is rebuilt",
-                place, start, begin, end,
+                place,
+                start,
+                begin,
+                end,
             )
             store.clear()
             start = None
@@ -172,7 +181,11 @@ async def apply(store: Store, raw: RawBatch) -> None:
         covered = raw.next_offset if stop == size else raw.offsets[stop]
         rows = zip(raw.keys[start:stop], raw.values[start:stop], raw.timestamps[start:stop], strict=True)
         store.write(
-            ((key, None if value is None else stamp(timestamp, value)) for key, value, timestamp in rows if key is not None),
+            (
+                (key, None if value is None else stamp(timestamp, value))
+                for key, value, timestamp in rows
+                if key is not None
+            ),
             covered,
         )
         await asyncio.sleep(0)

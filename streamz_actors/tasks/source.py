@@ -25,8 +25,16 @@ class Source:
         keys = topic.key_schema.decode_all(raw.keys, bad) if self._keys else None
         values = topic.value_schema.decode_all(raw.values, bad) if self._values else None
         batch = Batch(
-            TopicPartition(raw.topic, raw.partition), raw.offsets, raw.timestamps, topic.key_schema, topic.value_schema,
-            keys=keys, values=values, raw_keys=raw.keys, raw_values=raw.values, headers=raw.headers,
+            TopicPartition(raw.topic, raw.partition),
+            raw.offsets,
+            raw.timestamps,
+            topic.key_schema,
+            topic.value_schema,
+            keys=keys,
+            values=values,
+            raw_keys=raw.keys,
+            raw_values=raw.values,
+            headers=raw.headers,
         )
         poison = None
         if bad:
@@ -50,12 +58,22 @@ class Source:
             if mask[row]:
                 mask[row] = False
                 self._failures.settle_raw(
-                    "decoding", policy, batch.origin, raw.offsets[row], raw.timestamps[row], raw.keys[row], raw.values[row],
-                    raw.headers[row] if raw.headers is not None else (), self._located(raw, row, error), 1,
+                    "decoding",
+                    policy,
+                    batch.origin,
+                    raw.offsets[row],
+                    raw.timestamps[row],
+                    raw.keys[row],
+                    raw.values[row],
+                    raw.headers[row] if raw.headers is not None else (),
+                    self._located(raw, row, error),
+                    1,
                 )
         return batch.select(mask), None
 
     def _located(self, raw: RawBatch, row: int, error: DecodeError) -> DecodeError:
         where = f"cannot decode the record at topic {raw.topic!r}, partition {raw.partition}, offset {raw.offsets[row]}"
-        reason = f"{error.reason} (mend or delete the record, or set on_decode_error=Skip() or DeadLetter() on the topic)"
+        reason = (
+            f"{error.reason} (mend or delete the record, or set on_decode_error=Skip() or DeadLetter() on the topic)"
+        )
         return DecodeError(reason, field=error.field, where=where)

@@ -19,7 +19,9 @@ def identity(spec: StoreSpec, cluster_id: str, topics: Mapping[str, TopicInfo]) 
     return f"{cluster_id}/{topic}/{spec.key_schema.codec}/{spec.value_schema.codec}"
 
 
-def open_shelf(backend: Backend, name: str, sub: SubTopology, cluster_id: str, topics: Mapping[str, TopicInfo]) -> Shelf:
+def open_shelf(
+    backend: Backend, name: str, sub: SubTopology, cluster_id: str, topics: Mapping[str, TopicInfo]
+) -> Shelf:
     """The stores of task `name`. Raises StoreLocked while another process has them."""
     identities = {spec.name: identity(spec, cluster_id, topics) for spec in sub.stores}
     try:

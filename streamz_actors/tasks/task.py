@@ -1,7 +1,7 @@
 """A task: one sub-topology at one partition. Steps runs of records through its operators; knows what may be committed.
 
-    CREATED ──open──▶ RESTORING ──restored──▶ RUNNING ──close──▶ CLOSED
-                          └────────────────close─────────────────▶
+CREATED ──open──▶ RESTORING ──restored──▶ RUNNING ──close──▶ CLOSED
+                      └────────────────close─────────────────▶
 """
 
 import asyncio
@@ -185,7 +185,9 @@ class Task:
             except StopIteration:
                 return
             work.close()
-            raise UsageError(f"task {self.name} suspended in a synchronous step: a function gave an awaitable but is not `async def`")
+            raise UsageError(
+                f"task {self.name} suspended in a synchronous step: a function gave an awaitable but is not `async def`"
+            )
         self._step = asyncio.create_task(work, name=f"step {self.name}")
         self._step.add_done_callback(self._stepped)
 
@@ -271,11 +273,7 @@ class Task:
     @property
     def idle(self) -> bool:
         """Whether nothing moves until something arrives or a timer of the framework fires."""
-        return (
-            self.settled
-            and not self.buffer.count
-            and all(leg.idle() for leg in self._legs)
-        )
+        return self.settled and not self.buffer.count and all(leg.idle() for leg in self._legs)
 
     @property
     def dirty(self) -> int:

@@ -25,7 +25,9 @@ class Host(Protocol):
     @property
     def global_states(self) -> Mapping[str, Any]: ...
 
-    def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None: ...
+    def give_up(
+        self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int
+    ) -> None: ...
 
     def fail(self, error: BaseException) -> None: ...
 
@@ -54,7 +56,9 @@ class ChannelPlace:
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
         if isinstance(policy, Fail):
-            raise HandlerError(f"{what} on channel {self._channel.name!r}", batch.origin, batch.offsets[index], error) from error
+            raise HandlerError(
+                f"{what} on channel {self._channel.name!r}", batch.origin, batch.offsets[index], error
+            ) from error
         self._host.give_up(what, policy, batch, index, error, attempts)
 
     def changed(self, table: str, batch: Batch) -> None:

@@ -27,7 +27,12 @@ class GlobalTables:
         for spec in self._specs:
             store = self._backend.open(f"global-{spec.name}", {spec.name: ""}).stores[spec.name]
             store_spec = StoreSpec(
-                spec.name, spec.topic.key_schema, spec.topic.value_schema, spec.topic, source=True, per_partition=True,
+                spec.name,
+                spec.topic.key_schema,
+                spec.topic.value_schema,
+                spec.topic,
+                source=True,
+                per_partition=True,
                 kind="global",
             )
             self.states[spec.name] = state = State(store_spec, store, -1, 1)
@@ -68,15 +73,12 @@ class GlobalTables:
         for place in self._positions:
             self._positions[place] = reader.position(place)
 
-    def behind(self, ends: Mapping[TopicPartition, int]) -> bool:
-        return any(self._positions.get(place, end) < end for place, end in ends.items())
-
     @property
-    def places(self) -> list[TopicPartition]:
-        return list(self._positions)
+    def positions(self) -> dict[TopicPartition, int]:
+        """Where its reader stands."""
+        return dict(self._positions)
 
     async def close(self) -> None:
         if self._reader is not None:
             await self._reader.stop()
         self._backend.close()
-

@@ -1,7 +1,7 @@
 """This worker's place in its group: reacts to rebalances in the two moments that the consumer gives it.
 
-    on_revoked   awaited while heartbeats go on: commit what is done; tasks stay as they are
-    on_assigned  synchronous: pause what is new, seek what is kept to where its buffer ends; the loop does the rest
+on_revoked   awaited while heartbeats go on: commit what is done; tasks stay as they are
+on_assigned  synchronous: pause what is new, seek what is kept to where its buffer ends; the loop does the rest
 """
 
 import logging
@@ -18,7 +18,10 @@ class Membership(Listener):
     """`fetched` gives, for each partition of a running task, the position after the last record taken in."""
 
     def __init__(
-        self, commit: Callable[[], Awaitable[None]], fetched: Callable[[], Mapping[TopicPartition, int]], wake: Callable[[], None]
+        self,
+        commit: Callable[[], Awaitable[None]],
+        fetched: Callable[[], Mapping[TopicPartition, int]],
+        wake: Callable[[], None],
     ) -> None:
         self._commit, self._fetched, self._wake = commit, fetched, wake
         self.consumer: Consumer | None = None
@@ -48,7 +51,9 @@ class Membership(Listener):
         self.assigned, self.pending, self.rebalancing = partitions, True, False
         self.leads = bool(partitions)
         if partitions:
-            logger.info("assigned %d partitions of %d topics", len(partitions), len({place.topic for place in partitions}))
+            logger.info(
+                "assigned %d partitions of %d topics", len(partitions), len({place.topic for place in partitions})
+            )
         else:
             owner = f"; {self.ownership.owner} has the work" if self.ownership is not None else ""
             logger.info("waiting as a spare: no partitions are assigned%s", owner)

@@ -43,8 +43,12 @@ def wanted(spec: Spec, subs: tuple[SubTopology, ...]) -> dict[str, tuple[Topic[A
         for store in sub.stores:
             if store.changelog is not None and not store.source:
                 topics[store.changelog.name] = (store.changelog, sub.partitions)
-    stateless = {store.changelog.name for store in spec.topology.tables if store.changelog is not None and not store.source}
-    for name in stateless - {store.changelog.name for sub in subs for store in sub.stores if store.changelog is not None}:
+    stateless = {
+        store.changelog.name for store in spec.topology.tables if store.changelog is not None and not store.source
+    }
+    for name in stateless - {
+        store.changelog.name for sub in subs for store in sub.stores if store.changelog is not None
+    }:
         topics.pop(name, None)
     if _uses_dead_letters(spec):
         topics[spec.dead_letters] = (None, 1)

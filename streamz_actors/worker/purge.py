@@ -46,4 +46,9 @@ class Purge:
 
 
 def _internal(task: Task) -> set[str]:
-    return {name for node in task.sub.nodes if isinstance(node, SourceNode) and node.topic.internal for name in node.topic.names}
+    return {
+        name
+        for node in task.sub.nodes
+        if isinstance(node, SourceNode) and node.topic.internal
+        for name in node.topic.names
+    }

@@ -242,7 +242,9 @@ class Worker:
         """Hands what has been polled to the tasks, and polls on."""
         polling = self._polling
         if polling is not None and polling.done():
-            self._polling = polling = None if polling.cancelled() else self._fill(polling)
+            self._polling = None
+            self._fill(polling)
+            polling = None
         if polling is None and self._consumer is not None:
             self._polling = asyncio.create_task(self._consumer.poll(self._patience), name="poll")
 
@@ -349,7 +351,9 @@ class Worker:
 
     def _fetched(self) -> dict[TopicPartition, int]:
         """Where the consumer must go on for tasks that are kept over a rebalance."""
-        running = {place for task in self.tasks.values() if task.status is TaskStatus.RUNNING for place in task.partitions}
+        running = {
+            place for task in self.tasks.values() if task.status is TaskStatus.RUNNING for place in task.partitions
+        }
         return {place: position for place, position in self._positions.items() if place in running - self._paused}
 
     async def _reassign(self) -> None:
@@ -365,7 +369,9 @@ class Worker:
         new = self._missing(self.provision.subs, assigned)
         if new:
             places = [place for task in new for place in task.partitions]
-            self.committed |= {place: at for place, at in (await self._consumer.committed(places)).items() if at is not None}
+            self.committed |= {
+                place: at for place, at in (await self._consumer.committed(places)).items() if at is not None
+            }
             for task in new:
                 await self._open(task, self.provision)
         self._check_ready()
@@ -489,6 +495,15 @@ class Worker:
             for task in self.tasks.values()
             if table in task.own and task.status is TaskStatus.RUNNING
         }
+
+    def reading(self) -> dict[TopicPartition, int]:
+        """Where every reader of this worker stands: what its tasks have taken in, and its global tables."""
+        taken = {
+            place: self._positions.get(place, self.committed.get(place, 0))
+            for task in self.tasks.values()
+            for place in task.partitions
+        }
+        return taken | self.globals.positions
 
     @property
     def idle(self) -> bool:

@@ -5,18 +5,25 @@ from types import ModuleType
 import streamz_actors
 
 PUBLIC = {
+    "Agent",
+    "AgentStream",
     "App",
+    "Channel",
     "DeadLetter",
     "Event",
     "Fail",
+    "GlobalTable",
+    "GroupedStream",
     "Out",
     "Record",
     "RecordMetadata",
     "Retry",
+    "SetTable",
     "Skip",
     "Stream",
     "Table",
     "Topic",
+    "Windowed",
     "current_event",
     "register_codec",
 }

@@ -1,0 +1,40 @@
+"""Stream processing for Python services: async agents and a Kafka Streams grade DSL on one topology and one state layer."""
+
+from streamz_actors.agents.agent import Agent
+from streamz_actors.agents.channel import Channel
+from streamz_actors.agents.stream import AgentStream
+from streamz_actors.app import App
+from streamz_actors.dataflow.context import current_event
+from streamz_actors.dataflow.event import Event, Out
+from streamz_actors.dataflow.policies import DeadLetter, Fail, Retry, Skip
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.serde.codecs import register_codec
+from streamz_actors.serde.models import Record
+from streamz_actors.streams.global_table import GlobalTable
+from streamz_actors.streams.set_table import SetTable
+from streamz_actors.streams.stream import GroupedStream, Stream, Table
+from streamz_actors.types import RecordMetadata, Windowed
+
+__all__ = [
+    "Agent",
+    "AgentStream",
+    "App",
+    "Channel",
+    "DeadLetter",
+    "Event",
+    "Fail",
+    "GlobalTable",
+    "GroupedStream",
+    "Out",
+    "Record",
+    "RecordMetadata",
+    "Retry",
+    "SetTable",
+    "Skip",
+    "Stream",
+    "Table",
+    "Topic",
+    "Windowed",
+    "current_event",
+    "register_codec",
+]

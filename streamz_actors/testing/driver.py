@@ -1,0 +1,285 @@
+"""`TestDriver`: an application in one event loop, with a broker in memory and a clock that moves only when it is told to.
+
+It runs the real worker with all partitions; what is the test's is time, and when to look.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamz_actors.app import App
+from streamz_actors.clock import ManualClock
+from streamz_actors.config import override
+from streamz_actors.dataflow.topics import HeadersLike, Topic, header_tuple
+from streamz_actors.errors import TableUnknown, UsageError
+from streamz_actors.running import Running
+from streamz_actors.serde.schema import Schema
+from streamz_actors.stores.abc import Backend
+from streamz_actors.stores.select import make_backend
+from streamz_actors.tables.mapping import State
+from streamz_actors.tasks.failures import Failure
+from streamz_actors.transport.memory.broker import MemoryBroker
+from streamz_actors.transport.memory.transport import MemoryTransport
+from streamz_actors.types import Headers, RecordMetadata, TopicPartition, partition_of
+
+FOREVER = 1e9
+"""Seconds: longer than any test's clock runs."""
+
+QUIET = 6
+"""Turns of the loop in a row without anything to do, after which nothing is on its way any more."""
+
+PATIENT = 200
+"""Turns of the loop after which the driver waits in real time: a handler waits for something outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record read back from a topic. Key and value are bytes where the topic is not one that was declared."""
+
+    key: Any
+    value: Any
+    timestamp: int
+    headers: Headers
+    topic: str
+    partition: int
+    offset: int
+
+
+class TestDriver:
+    """Use as `async with TestDriver(app) as driver:`. The wall clock starts at 0 ms.
+
+    `store` is "memory://", or "rocksdb://" with a `data_dir`. A failure of the application is raised by the call that
+    caused it.
+    """
+
+    __test__ = False
+
+    def __init__(self, app: App, *, store: str = "memory://", data_dir: Path | None = None, **overrides: Any) -> None:
+        self._app, self._store, self._data_dir = app, store, data_dir or Path(".streamz")
+        self._overrides = {"web_enabled": False, "commit_interval": FOREVER, **overrides}
+        self.clock = ManualClock()
+        self.broker = MemoryBroker(self.clock, check_interval=None)
+        self._read: dict[TopicPartition, int] = {}
+        self._running: Running | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "TestDriver":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Starts the application; after `stop`, starts it again on the same broker."""
+        settings = override(self._app.settings, self._overrides)
+        self._running = Running(
+            self._app.spec(settings),
+            MemoryTransport(self.broker),
+            self._backend(settings.app_id),
+            self.clock,
+            self._app.link,
+            name="driver",
+            pages=self._app.pages,
+            patience=FOREVER,
+            ticking=False,
+        )
+        self._work = asyncio.create_task(self._running.run(), name="TestDriver")
+        await self.settle()
+
+    def _backend(self, app_id: str) -> Backend:
+        return make_backend(self._store, self._data_dir, app_id)
+
+    async def stop(self) -> None:
+        """Stops the application as a worker stops: what is in hand is finished and committed."""
+        if self._work is None or self._running is None:
+            return
+        work, self._work = self._work, None
+        self._running.stop()
+        while not work.done():
+            await asyncio.sleep(0)
+            self.clock.advance_to_next(self.clock.monotonic() + 0.1)
+        await work
+
+    @property
+    def running(self) -> Running:
+        if self._running is None:
+            raise UsageError("the driver is not started: use `async with TestDriver(app) as driver:`")
+        return self._running
+
+    # -- acting
+
+    async def send(
+        self,
+        topic: str | Topic[Any, Any],
+        *,
+        key: Any = None,
+        value: Any = None,
+        timestamp: int | None = None,
+        headers: HeadersLike = None,
+        partition: int | None = None,
+    ) -> RecordMetadata:
+        """Sends a record and returns when it is processed to its end: every actor waits for its inbox or a timer.
+
+        `timestamp` is in ms; it defaults to the driver's clock.
+        """
+        declared = topic if isinstance(topic, Topic) else self._topic(topic)
+        name = declared.name if declared is not None else str(topic)
+        raw_key = declared.key_schema.encode(key) if declared is not None else key
+        raw_value = declared.value_schema.encode(value) if declared is not None else value
+        metadata = await self.send_raw(
+            name, key=raw_key, value=raw_value, timestamp=timestamp, headers=headers, partition=partition
+        )
+        return metadata
+
+    async def send_raw(
+        self,
+        topic: str,
+        *,
+        key: bytes | None = None,
+        value: bytes | None = None,
+        timestamp: int | None = None,
+        headers: HeadersLike = None,
+        partition: int | None = None,
+    ) -> RecordMetadata:
+        """As `send`, for bytes: to see what becomes of a record that cannot be decoded."""
+        stamp = self.clock.now() if timestamp is None else timestamp
+        future = self.running.collector.send(topic, key, value, stamp, header_tuple(headers), partition)
+        metadata = await future
+        await self._finish()
+        return metadata
+
+    async def advance(self, seconds: float) -> None:
+        """Moves the wall clock: timers fire in order, each followed by what comes of it; operators are told at the end."""
+        end = self.clock.monotonic() + seconds
+        while self.clock.advance_to_next(end):
+            await self.settle()
+        self.running.worker.tick()
+        await self._finish()
+
+    async def _finish(self) -> None:
+        await self.settle()
+        await self.running.worker.commit()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Returns when nothing moves any more without time or new records. Raises what made the application fail."""
+        quiet = turns = 0
+        while quiet < QUIET:
+            await asyncio.sleep(0 if turns < PATIENT else 0.001)
+            self._raise_failure()
+            turns += 1
+            quiet = quiet + 1 if self._still() else 0
+
+    def _raise_failure(self) -> None:
+        if self._work is not None and self._work.done() and not self._work.cancelled():
+            work, self._work = self._work, None
+            work.result()
+            raise UsageError("the application has stopped by itself")
+
+    def _still(self) -> bool:
+        running = self.running
+        worker = running.worker
+        return (
+            worker.ready.is_set()
+            and worker.idle
+            and all(self._end(place) <= position for place, position in worker.reading().items())
+        )
+
+    def _end(self, place: TopicPartition) -> int:
+        return self.broker.log(place).end
+
+    # -- looking
+
+    def read(self, topic: str | Topic[Any, Any]) -> list[Record]:
+        """The records of a topic that came since the last read of it, partition by partition."""
+        name = topic.name if isinstance(topic, Topic) else topic
+        declared = self._topic(name)
+        records: list[Record] = []
+        for partition in range(self.running.collector.partitions(name)):
+            records.extend(self._read_partition(TopicPartition(name, partition), declared))
+        return records
+
+    def _read_partition(self, place: TopicPartition, declared: Topic[Any, Any] | None) -> Iterator[Record]:
+        log = self.broker.log(place)
+        position = max(self._read.get(place, 0), log.begin)
+        while position < log.end and (raw := log.read(position, 10_000)) is not None:
+            for row, offset in enumerate(raw.offsets):
+                yield Record(
+                    _decoded(declared.key_schema if declared is not None else None, raw.keys[row]),
+                    _decoded(declared.value_schema if declared is not None else None, raw.values[row]),
+                    raw.timestamps[row],
+                    raw.headers[row] if raw.headers is not None else (),
+                    place.topic,
+                    place.partition,
+                    offset,
+                )
+            position = raw.next_offset
+        self._read[place] = position
+
+    def _topic(self, name: str) -> Topic[Any, Any] | None:
+        return next((topic for topic in self._app.topics if name in topic.names), None)
+
+    def table(self, name: str) -> "TableView":
+        """The state of a table, all partitions of it."""
+        worker = self.running.worker
+        if name in worker.globals.states:
+            return TableView({0: worker.globals.states[name]})
+        states = worker.states(name)
+        if not states:
+            raise TableUnknown(f"there is no table {name!r} that a task of this application keeps")
+        return TableView(states)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The records that were given up, by whatever policy, and why."""
+        return list(self.running.worker.failures)
+
+    @property
+    def dead_letters(self) -> list[Failure]:
+        """The records that went to dead letters, and why."""
+        return [failure for failure in self.failures if failure.dead_letter is not None]
+
+
+class TableView(Mapping[Any, Any]):
+    """The content of a table, as a mapping that reads the state at each call."""
+
+    def __init__(self, states: Mapping[int, State]) -> None:
+        self._states = states
+
+    def __getitem__(self, key: Any) -> Any:
+        for state in self._candidates(key):
+            value = state.get(key)
+            if value is not None:
+                return value
+        raise KeyError(key)
+
+    def _candidates(self, key: Any) -> Iterator[State]:
+        """The partition that the key belongs to first, then the others: a table may be kept per partition."""
+        states = self._states
+        first = next(iter(states.values()))
+        owner = states.get(partition_of(first.encode_key(key), first.partitions))
+        if owner is not None:
+            yield owner
+        yield from (state for state in states.values() if state is not owner)
+
+    def __iter__(self) -> Iterator[Any]:
+        seen = {key for state in self._states.values() for key, _ in state.items()}
+        return iter(sorted(seen, key=repr))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def timestamp(self, key: Any) -> int:
+        """When a key's value was written, in ms of event time."""
+        for state in self._candidates(key):
+            found = state.timestamped(key)
+            if found is not None:
+                return found[1]
+        raise KeyError(key)
+
+
+def _decoded(schema: Schema[Any] | None, raw: bytes | None) -> Any:
+    return raw if schema is None else schema.decode(raw)

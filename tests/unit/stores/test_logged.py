@@ -1,0 +1,183 @@
+"""Read-your-writes over a store that holds only what is committed."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamz_actors.errors import EncodeError
+from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.stores.abc import Store
+from streamz_actors.stores.logged import CHUNK, LoggedStore, stamp, unstamp
+from streamz_actors.stores.memory import MemoryBackend
+
+
+def fresh_store() -> Store:
+    return MemoryBackend().open("task-0", {"t": "here"}).stores["t"]
+
+
+def logged(schema: Schema[Any] | None = None, store: Store | None = None, cache: int = 100) -> LoggedStore:
+    schema = schema_for(int) if schema is None else schema
+    return LoggedStore(
+        fresh_store() if store is None else store,
+        schema.encode,
+        schema.decode,
+        immutable=schema.immutable,
+        integers=schema.type is int,
+        cache=cache,
+    )
+
+
+def commit(state: LoggedStore, offset: int | None = None) -> dict[bytes, bytes | None]:
+    keys, values, timestamps = state.begin_flush()
+    for start in range(0, len(keys), CHUNK):
+        rows = slice(start, start + CHUNK)
+        state.apply(keys[rows], values[rows], timestamps[rows], offset)
+    state.end_flush()
+    return dict(zip(keys, values, strict=True))
+
+
+def test_a_write_is_read_before_and_after_the_commit_and_reaches_the_store_only_with_it() -> None:
+    state = logged()
+    state.put(b"k", 5, 100)
+    assert state.get(b"k") == 5
+    assert state.store.get(b"k") is None
+    assert commit(state, 7) == {b"k": b"5"}
+    assert state.get(b"k") == 5
+    assert state.store.get(b"k") == stamp(100, b"5")
+    assert state.store.offset == 7
+
+
+def test_a_key_written_many_times_is_flushed_once_with_its_last_value() -> None:
+    state = logged()
+    for number in range(100):
+        state.put(b"k", number, number)
+    assert commit(state) == {b"k": b"99"}
+    assert commit(state) == {}
+
+
+def test_deleting_hides_the_stored_value_and_flushes_a_tombstone() -> None:
+    state = logged()
+    state.put(b"k", 1, 0)
+    commit(state)
+    state.put(b"k", None, 5)
+    assert state.get(b"k") is None
+    assert commit(state) == {b"k": None}
+    assert state.get(b"k") is None
+    assert state.store.get(b"k") is None
+
+
+def test_writes_during_a_commit_belong_to_the_next() -> None:
+    state = logged()
+    state.put(b"a", 1, 0)
+    keys, values, timestamps = state.begin_flush()
+    state.put(b"a", 2, 1)
+    state.put(b"b", 3, 1)
+    assert state.get(b"a") == 2
+    state.apply(keys, values, timestamps, 1)
+    state.end_flush()
+    assert (state.get(b"a"), state.get(b"b")) == (2, 3)
+    assert state.store.get(b"a") == stamp(0, b"1")
+    assert commit(state) == {b"a": b"2", b"b": b"3"}
+
+
+def test_changing_a_value_that_was_read_is_not_a_write() -> None:
+    state = logged(schema_for(dict[str, int]))
+    state.put(b"k", {"n": 1}, 0)
+    state.get(b"k")["n"] = 99
+    assert state.get(b"k") == {"n": 1}
+    commit(state)
+    state.get(b"k")["n"] = 99
+    assert state.get(b"k") == {"n": 1}
+
+
+def test_a_value_that_its_schema_refuses_fails_where_it_is_written() -> None:
+    state = logged()
+    with pytest.raises(EncodeError):
+        state.put(b"k", "text", 0)
+    assert state.dirty == 0
+
+
+def test_dropping_forgets_what_is_not_committed() -> None:
+    state = logged()
+    state.put(b"k", 1, 0)
+    commit(state)
+    state.put(b"k", 2, 0)
+    state.begin_flush()
+    state.put(b"k", 3, 0)
+    state.drop()
+    assert state.get(b"k") == 1
+
+
+def test_a_scan_merges_the_overlay_with_the_store() -> None:
+    state = logged()
+    for key in (b"a", b"c", b"e"):
+        state.put(key, ord(key), 0)
+    commit(state)
+    state.put(b"b", 1, 0)
+    state.put(b"c", None, 0)
+    state.put(b"e", 2, 0)
+    found = [(key, state.value(entry)) for key, entry in state.scan(b"a", b"z")]
+    assert found == [(b"a", 97), (b"b", 1), (b"e", 2)]
+    assert [key for key, _ in state.scan(reverse=True)] == [b"e", b"b", b"a"]
+    assert [key for key, _ in state.scan(b"b", b"e")] == [b"b"]
+
+
+def test_undoing_puts_back_what_was_there() -> None:
+    state = logged()
+    state.put(b"k", 1, 0)
+    before = state.entry(b"k")
+    state.put(b"k", 2, 5)
+    state.restore(b"k", before, 5)
+    assert state.get(b"k") == 1
+    state.restore(b"new", None, 5)
+    assert state.get(b"new") is None
+
+
+def test_the_cache_is_bounded_and_never_wrong() -> None:
+    state = logged(cache=4)
+    for number in range(50):
+        state.put(str(number).encode(), number, 0)
+    commit(state)
+    assert [state.get(str(number).encode()) for number in range(50)] == list(range(50))
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=20))
+def test_a_stamp_comes_back_as_it_was(timestamp: int, raw: bytes) -> None:
+    assert unstamp(stamp(timestamp, raw)) == (timestamp, raw)
+
+
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 6), st.one_of(st.none(), st.integers(-5, 5), st.just(2**60))),
+        st.tuples(st.just("commit"), st.just(0), st.none()),
+        st.tuples(st.just("drop"), st.just(0), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@given(operations)
+def test_it_behaves_as_a_dict_that_forgets_uncommitted_writes_when_dropped(
+    steps: list[tuple[str, int, int | None]],
+) -> None:
+    state = logged(cache=4)
+    now: dict[bytes, int] = {}
+    saved: dict[bytes, int] = {}
+    for step, number, value in steps:
+        key = bytes([number])
+        if step == "commit":
+            commit(state)
+            saved = dict(now)
+        elif step == "drop":
+            state.drop()
+            now = dict(saved)
+        elif value is None:
+            state.put(key, None, 0)
+            now.pop(key, None)
+        else:
+            state.put(key, value, 0)
+            now[key] = value
+        assert {key: state.value(entry) for key, entry in state.scan()} == now
+        assert [state.get(bytes([number])) for number in range(7)] == [now.get(bytes([number])) for number in range(7)]

@@ -1,0 +1,130 @@
+"""The order in which a task takes what has arrived."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.errors import DecodeError
+from streamz_actors.serde.schema import schema_for
+from streamz_actors.tasks.buffer import Buffer, Opened, Poison
+from streamz_actors.transport.abc import RawBatch
+from streamz_actors.types import TopicPartition
+
+A, B, C = (TopicPartition(name, 0) for name in "abc")
+TEXT = schema_for(str, "str")
+
+
+def raw(place: TopicPartition, timestamps: Sequence[int], start: int = 0) -> RawBatch:
+    count = len(timestamps)
+    values: list[bytes | None] = [f"{place.topic}{start + row}".encode() for row in range(count)]
+    return RawBatch(
+        place.topic,
+        place.partition,
+        [None] * count,
+        values,
+        list(timestamps),
+        range(start, start + count),
+        None,
+        start + count,
+    )
+
+
+def open_plain(place: TopicPartition, batch: RawBatch) -> Opened:
+    return Batch.from_raw(batch, TEXT, TEXT), None
+
+
+def drained(buffer: Buffer, limit: int = 1_000) -> list[str]:
+    order: list[str] = []
+    while (run := buffer.next_run(limit)) is not None:
+        order.extend(run.batch.values)
+    return order
+
+
+def test_a_single_partition_is_one_run() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(raw(A, [5, 3, 9]))
+    run = buffer.next_run(100)
+    assert run is not None
+    assert run.batch.values == ["a0", "a1", "a2"]
+    assert run.position == 3
+    assert buffer.count == 0
+
+
+def test_the_lowest_head_goes_first_and_a_run_ends_where_another_head_is_lower() -> None:
+    buffer = Buffer([A, B], open_plain)
+    buffer.add(raw(A, [1, 2, 6, 7]))
+    buffer.add(raw(B, [3, 4, 8]))
+    assert drained(buffer) == ["a0", "a1", "b0", "b1", "a2", "a3", "b2"]
+
+
+def test_equal_timestamps_go_by_topic() -> None:
+    buffer = Buffer([B, A, C], open_plain)
+    for place in (C, B, A):
+        buffer.add(raw(place, [5, 5]))
+    assert drained(buffer) == ["a0", "a1", "b0", "b1", "c0", "c1"]
+
+
+def test_a_run_is_bounded_and_its_position_is_the_next_record() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(raw(A, [1, 2, 3], start=10))
+    run = buffer.next_run(2)
+    assert run is not None
+    assert (len(run.batch), run.position, buffer.count) == (2, 12, 1)
+
+
+def test_an_empty_batch_moves_the_position() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(RawBatch("a", 0, [], [], [], range(0), None, 17))
+    run = buffer.next_run(10)
+    assert run is not None
+    assert (len(run.batch), run.position) == (0, 17)
+    assert buffer.next_run(10) is None
+
+
+def test_a_poisoned_record_comes_after_those_before_it_and_is_where_the_position_stays() -> None:
+    def open_poisoned(place: TopicPartition, batch: RawBatch) -> Opened:
+        return Batch.from_raw(batch, TEXT, TEXT).slice(0, 2), Poison(DecodeError("bad"), 2)
+
+    buffer = Buffer([A], open_poisoned)
+    buffer.add(raw(A, [1, 2, 3, 4]))
+    run = buffer.next_run(10)
+    assert run is not None
+    assert run.poison is not None
+    assert (len(run.batch), run.position) == (2, 2)
+
+
+def test_clearing_forgets_everything() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(raw(A, [1, 2]))
+    buffer.next_run(1)
+    buffer.clear()
+    assert buffer.next_run(10) is None
+    assert buffer.count == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=4), st.integers(1, 5))
+def test_runs_give_the_same_order_as_choosing_the_lowest_head_for_every_record(
+    partitions: list[list[int]], limit: int
+) -> None:
+    places = [TopicPartition(f"t{number}", 0) for number in range(len(partitions))]
+    buffer = Buffer(places, open_plain)
+    heads = {place: list(enumerate(timestamps)) for place, timestamps in zip(places, partitions, strict=True)}
+    for place, timestamps in zip(places, partitions, strict=True):
+        if timestamps:
+            buffer.add(raw(place, timestamps))
+    expected = []
+    while any(heads.values()):
+        place = min((place for place in places if heads[place]), key=lambda place: (heads[place][0][1], place))
+        expected.append(f"{place.topic}{heads[place].pop(0)[0]}")
+    assert drained(buffer, limit) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_several_batches_of_one_partition_keep_their_order(limit: int) -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(raw(A, [9, 8]))
+    buffer.add(raw(A, [1], start=2))
+    assert drained(buffer, limit) == ["a0", "a1", "a2"]
