@@ -41,6 +41,7 @@ class Actor:
 
     def __init__(self, behaviour: Behaviour, place: Place, lane: Lane, outbox: Outbox, context: Context) -> None:
         self._behaviour, self._place, self._lane, self._outbox, self._context = behaviour, place, lane, outbox, context
+        self._followed = any(state.followed for state in context.states.values())
         self._attempts = 0
         self._finished = 0
 
@@ -98,14 +99,16 @@ class Actor:
         self._close_event()
 
     def _close_event(self) -> None:
-        context, outbox, lane = self._context, self._outbox, self._lane
+        context, lane = self._context, self._lane
         if context.journal:
-            self._tell_changes()
+            if self._followed:
+                self._tell_changes()
+            context.journal.clear()
         batch = context.batch
         if batch is not None and batch.headers is not None:
             self._answer(None)
-        if outbox.used:
-            outbox.keep()
+        if self._outbox.used:
+            self._outbox.keep()
         lane.done()
         self._finished += 1
         self._attempts = 0
@@ -113,12 +116,12 @@ class Actor:
             self._place.wake()
 
     def _tell_changes(self) -> None:
+        """The event's writes, as changes, to those who follow the tables."""
         context = self._context
         batch = context.batch
         for state, raw, before, written in context.journal:
             if state.followed and batch is not None:
                 self._place.changed(state.spec.name, state.change(raw, before, written, batch, context.index))
-        context.journal.clear()
 
     def _answer(self, error: BaseException | None) -> None:
         for batch, rows in self._lane.in_hand():

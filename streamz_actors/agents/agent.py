@@ -121,9 +121,7 @@ class Agent(Generic[V]):
     def inbox(self, place: Place) -> Inbox:
         """Its behaviour in one task, or in the whole worker for a channel."""
         behaviour = Behaviour(self.name, self._function, self.on_error, self.supervisor, self._answer)
-        return Inbox(
-            behaviour, place, self._visible(place), tuple(self._topics), tuple(self._calls), self.concurrency
-        )
+        return Inbox(behaviour, place, self._visible(place), tuple(self._topics), tuple(self._calls), self.concurrency)
 
     def _visible(self, place: Place) -> dict[str, Any]:
         """The tables its body may use: those it names, else those that no agent names; global ones always."""

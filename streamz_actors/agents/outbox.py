@@ -63,7 +63,12 @@ class TopicColumns:
         if not mark:
             return
         keys, values, timestamps, headers = self.keys, self.values, self.timestamps, self.headers
-        self.keys, self.values, self.timestamps, self.headers = keys[mark:], values[mark:], timestamps[mark:], headers[mark:]
+        self.keys, self.values, self.timestamps, self.headers = (
+            keys[mark:],
+            values[mark:],
+            timestamps[mark:],
+            headers[mark:],
+        )
         for column in (keys, values, timestamps, headers):
             del column[mark:]  # type: ignore[attr-defined]  # mypy joins the four lists to a Sequence
         self.mark = 0

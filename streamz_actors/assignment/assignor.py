@@ -35,7 +35,9 @@ class WholeAssignor:
         chosen = choose(members)
         member = members[chosen]
         answer = b"" if member is None else pack(Ownership(member.worker, member.address))
-        everything = tuple(TopicPartition(topic, number) for topic, count in sorted(partitions.items()) for number in range(count))
+        everything = tuple(
+            TopicPartition(topic, number) for topic, count in sorted(partitions.items()) for number in range(count)
+        )
         return {member_id: Share(everything if member_id == chosen else (), answer) for member_id in members}
 
     def on_assigned(self, share: Share, generation: int, member_id: str, leader: bool) -> None:

@@ -53,7 +53,7 @@ def unstamp(stored: bytes) -> tuple[int, bytes]:
 
 
 class LoggedStore:
-    """`encode` and `decode` turn values into bytes and back.
+    """`encode` (`encode_all` for a column) and `decode` turn values into bytes and back.
 
     `immutable`: no value of the type can be changed in place. `integers`: a small `int` is a value that `encode` takes.
     `cache` bounds the committed entries kept for reading.
@@ -63,6 +63,7 @@ class LoggedStore:
         self,
         store: Store,
         encode: Callable[[Any], bytes | None],
+        encode_all: Callable[[Sequence[Any]], list[bytes | None]],
         decode: Callable[[bytes | None], Any],
         *,
         immutable: bool = False,
@@ -70,7 +71,8 @@ class LoggedStore:
         cache: int = 50_000,
     ) -> None:
         self.store = store
-        self._encode, self._decode, self._immutable, self._integers = encode, decode, immutable, integers
+        self._encode, self._encode_all, self._decode = encode, encode_all, decode
+        self._immutable, self._integers = immutable, integers
         self.overlay: dict[bytes, Entry] = {}
         self._flushing: dict[bytes, Entry] = {}
         self._young: dict[bytes, Entry | None] = {}
@@ -175,12 +177,12 @@ class LoggedStore:
     def begin_flush(self) -> tuple[list[bytes], list[bytes | None], list[int]]:
         """Takes the overlay, as columns of keys, encoded values and timestamps; writes from now on are of the next commit."""
         self._flushing, self.overlay = self.overlay, {}
-        encode = self._encode
         keys = list(self._flushing)
-        values = [
-            entry.raw if entry.raw is not None or entry.value is None else encode(entry.value)
-            for entry in self._flushing.values()
-        ]
+        values = [entry.raw for entry in self._flushing.values()]
+        waiting = [row for row, entry in enumerate(self._flushing.values()) if entry.raw is None and not entry.deleted]
+        encoded = self._encode_all([self._flushing[keys[row]].value for row in waiting])
+        for row, raw in zip(waiting, encoded, strict=True):
+            values[row] = raw
         return keys, values, [entry.timestamp for entry in self._flushing.values()]
 
     def apply(

@@ -1,7 +1,7 @@
 """One partition of a table at run time: typed keys and values over a logged store, written by handlers and operators."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Context
@@ -10,6 +10,9 @@ from streamz_actors.errors import WrongPartition
 from streamz_actors.stores.abc import Store
 from streamz_actors.stores.logged import Entry, LoggedStore
 from streamz_actors.types import partition_of
+
+
+_NO_KEY: Final = object()
 
 
 class State:
@@ -23,9 +26,16 @@ class State:
         """Whether somebody follows the changes that handlers make."""
         schema = spec.value_schema
         self.logged = LoggedStore(
-            store, schema.encode, schema.decode, immutable=schema.immutable, integers=schema.type in (int, Any)
+            store,
+            schema.encode,
+            schema.encode_all,
+            schema.decode,
+            immutable=schema.immutable,
+            integers=schema.type in (int, Any),
         )
-        self._encode_key = spec.key_schema.encode
+        self._encode_key, self._keys_immutable = spec.key_schema.encode, spec.key_schema.immutable
+        self._last_key: Any = _NO_KEY
+        self._last_raw = b""
 
     # -- by encoded key: operators
 
@@ -44,9 +54,13 @@ class State:
     # -- by key: handlers
 
     def encode_key(self, key: Any) -> bytes:
+        if key is self._last_key:
+            return self._last_raw
         raw = self._encode_key(key)
         if raw is None:
             raise KeyError(f"table {self.spec.name!r}: None is no key")
+        if self._keys_immutable:
+            self._last_key, self._last_raw = key, raw
         return raw
 
     def get(self, key: Any) -> Any:

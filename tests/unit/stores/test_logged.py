@@ -22,6 +22,7 @@ def logged(schema: Schema[Any] | None = None, store: Store | None = None, cache:
     return LoggedStore(
         fresh_store() if store is None else store,
         schema.encode,
+        schema.encode_all,
         schema.decode,
         immutable=schema.immutable,
         integers=schema.type is int,
