@@ -55,7 +55,7 @@ def declare_table(
     if isinstance(name_or_topic, Topic):
         given = (key_type, value_type, partitions, codec)
         if any(option is not None for option in given) or per_partition or not changelog:
-            raise TopologyError(f"table of topic {name_or_topic}: types and partitions are the topic's; default= may go")
+            raise TopologyError(f"table of topic {name_or_topic}: types and partitions are its own; pass default= only")
         return _topic_table(builder, name_or_topic, default)
     if value_type is None and isinstance(default, type):
         value_type = default

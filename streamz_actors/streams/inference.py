@@ -51,3 +51,9 @@ def schema_of(declared: Any, inferred: Any, *, key: bool = False) -> Schema[Any]
         return schema_for(inferred, key=key)
     except ConfigError:
         return schema_for(Any, key=key)
+
+
+def common(schemas: list[Schema[Any]], *, key: bool = False) -> Schema[Any]:
+    """The schema of records that come from several places."""
+    first = schemas[0]
+    return first if all(schema == first for schema in schemas) else schema_for(Any, key=key)

@@ -44,6 +44,9 @@ class TableSet(MutableSet[T]):
     def __repr__(self) -> str:
         return repr(self._read())
 
+    def __eq__(self, other: object) -> bool:
+        return self._read() == (other._read() if isinstance(other, TableSet) else other)
+
     def __contains__(self, member: object) -> bool:
         return member in self._read()
 

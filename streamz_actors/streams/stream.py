@@ -5,7 +5,7 @@ They stand in one file because each gives the others. What needs none of the oth
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from streamz_actors.dataflow.calls import over_columns
 from streamz_actors.dataflow.lookups import Lookup
@@ -17,7 +17,7 @@ from streamz_actors.operators import aggregate, join_table, processor, routes, s
 from streamz_actors.serde.schema import Schema, schema_for
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.global_table import GlobalTable
-from streamz_actors.streams.inference import item_of, pair_of, returned, schema_of
+from streamz_actors.streams.inference import common, item_of, pair_of, returned, schema_of
 from streamz_actors.streams.mapped import Mapped
 from streamz_actors.streams.naming import path, source_name
 from streamz_actors.streams.split import Split
@@ -79,7 +79,11 @@ class Stream(Flow[K, V]):
         schemas = schema_of(key_type, key, key=True), schema_of(value_type, value)
         return self._keyed(stateless.flat_map(self.node, name, function, *schemas), name, *schemas)
 
-    def map_values(self, function: Callable[[V], V2 | Awaitable[V2]], *, value_type: Any = None) -> "Stream[K, V2]":
+    @overload
+    def map_values(self, function: Callable[[V], Awaitable[V2]], *, value_type: Any = None) -> "Stream[K, V2]": ...
+    @overload
+    def map_values(self, function: Callable[[V], V2], *, value_type: Any = None) -> "Stream[K, V2]": ...
+    def map_values(self, function: Function, *, value_type: Any = None) -> "Stream[K, Any]":
         """Each value as `function(value)` gives it. It is called for None too."""
         name, value = path(self.name, "map_values", function), schema_of(value_type, returned(function))
         return self._valued(stateless.map_values(self.node, name, function, value), name, value)
@@ -92,7 +96,11 @@ class Stream(Flow[K, V]):
         value = schema_of(value_type, item_of(returned(function)))
         return self._valued(stateless.flat_map_values(self.node, name, function, value), name, value)
 
-    def select_key(self, selector: Callable[[K, V], K2 | Awaitable[K2]], *, key_type: Any = None) -> "Stream[K2, V]":
+    @overload
+    def select_key(self, selector: Callable[[K, V], Awaitable[K2]], *, key_type: Any = None) -> "Stream[K2, V]": ...
+    @overload
+    def select_key(self, selector: Callable[[K, V], K2], *, key_type: Any = None) -> "Stream[K2, V]": ...
+    def select_key(self, selector: Function, *, key_type: Any = None) -> "Stream[Any, V]":
         """Each value under the key that `selector(key, value)` gives."""
         return self._selected("select_key", selector, key_type)
 
@@ -118,8 +126,8 @@ class Stream(Flow[K, V]):
         flows: list[Stream[K, V]] = [self, *others]
         name = "-merge-".join(flow.name for flow in flows)
         node = self.builder.add(routes.merge(tuple(flow.node for flow in flows), name))
-        key = _common([flow.key_schema for flow in flows], key=True)
-        value = _common([flow.value_schema for flow in flows])
+        key = common([flow.key_schema for flow in flows], key=True)
+        value = common([flow.value_schema for flow in flows])
         return Stream(self.builder, node, name, key, value, rekeyed=any(flow.rekeyed for flow in flows))
 
     def split(self) -> "Split[K, V, Stream[K, V]]":
@@ -153,9 +161,17 @@ class Stream(Flow[K, V]):
 
     # -- grouping and tables
 
+    @overload
     def group_by(
-        self, selector: Callable[[K, V], K2 | Awaitable[K2]], *, name: str | None = None, key_type: Any = None
-    ) -> "GroupedStream[K2, V]":
+        self, selector: Callable[[K, V], Awaitable[K2]], *, name: str | None = None, key_type: Any = None
+    ) -> "GroupedStream[K2, V]": ...
+    @overload
+    def group_by(
+        self, selector: Callable[[K, V], K2], *, name: str | None = None, key_type: Any = None
+    ) -> "GroupedStream[K2, V]": ...
+    def group_by(
+        self, selector: Function, *, name: str | None = None, key_type: Any = None
+    ) -> "GroupedStream[Any, V]":
         """Groups by the key that `selector(key, value)` gives, through a repartition topic (called `name`)."""
         return GroupedStream(self._selected("group_by", selector, key_type), name)
 
@@ -177,15 +193,20 @@ class Stream(Flow[K, V]):
 
     # -- joining
 
+    @overload
     def join(
-        self,
-        table: "Table[Any, V2] | GlobalTable[Any, V2]",
-        joiner: Callable[[V, V2], A | Awaitable[A]],
-        *,
-        key: Callable[[K, V], Any] | None = None,
-        value_type: Any = None,
-        name: str | None = None,
-    ) -> "Stream[K, A]":
+        self, table: "AnyTable[V2]", joiner: Callable[[V, V2], Awaitable[A]], *,
+        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, A]": ...
+    @overload
+    def join(
+        self, table: "AnyTable[V2]", joiner: Callable[[V, V2], A], *,
+        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, A]": ...
+    def join(
+        self, table: "AnyTable[V2]", joiner: Function, *,
+        key: Function | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, Any]":
         """`joiner(value, table's value)` for each record whose key the table holds at that moment.
 
         `key(key, value)` gives the key in a global table (default: the record's own). `name`: of the repartition topic
@@ -193,26 +214,25 @@ class Stream(Flow[K, V]):
         """
         return self._joined(table, joiner, key, value_type, name, left=False)
 
+    @overload
     def left_join(
-        self,
-        table: "Table[Any, V2] | GlobalTable[Any, V2]",
-        joiner: Callable[[V, V2 | None], A | Awaitable[A]],
-        *,
-        key: Callable[[K, V], Any] | None = None,
-        value_type: Any = None,
-        name: str | None = None,
-    ) -> "Stream[K, A]":
+        self, table: "AnyTable[V2]", joiner: Callable[[V, V2 | None], Awaitable[A]], *,
+        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, A]": ...
+    @overload
+    def left_join(
+        self, table: "AnyTable[V2]", joiner: Callable[[V, V2 | None], A], *,
+        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, A]": ...
+    def left_join(
+        self, table: "AnyTable[V2]", joiner: Function, *,
+        key: Function | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, Any]":
         """As `join`, with None for what the table does not hold."""
         return self._joined(table, joiner, key, value_type, name, left=True)
 
     def _joined(
-        self,
-        table: "Table[Any, Any] | GlobalTable[Any, Any]",
-        joiner: Function,
-        key: Function | None,
-        value_type: Any,
-        name: str | None,
-        *,
+        self, table: "AnyTable[Any]", joiner: Function, key: Function | None, value_type: Any, name: str | None, *,
         left: bool,
     ) -> "Stream[K, Any]":
         label = path(self.name, "left_join" if left else "join", joiner)
@@ -238,11 +258,6 @@ def _check_keys(stream: Stream[Any, Any], table: "Table[Any, Any]") -> None:
             f"{table.key_schema.codec}, so that equal keys may be in different partitions: join behind "
             f".repartition(key_type=...) with the table's key type"
         )
-
-
-def _common(schemas: list[Schema[Any]], *, key: bool = False) -> Schema[Any]:
-    first = schemas[0]
-    return first if all(schema == first for schema in schemas) else schema_for(Any, key=key)
 
 
 class GroupedStream(Generic[K, V]):
@@ -336,9 +351,15 @@ class Table(Mapped[K, V]):
         derive = views.filtering(over_columns(predicate, f"filter of table {self.name!r}"))
         return self._view("filter", predicate, name, derive, self.value_schema, reads_keys=True)
 
+    @overload
     def map_values(
-        self, function: Callable[[V], V2 | Awaitable[V2]], name: str | None = None, *, value_type: Any = None
-    ) -> "Table[K, V2]":
+        self, function: Callable[[V], Awaitable[V2]], name: str | None = None, *, value_type: Any = None
+    ) -> "Table[K, V2]": ...
+    @overload
+    def map_values(
+        self, function: Callable[[V], V2], name: str | None = None, *, value_type: Any = None
+    ) -> "Table[K, V2]": ...
+    def map_values(self, function: Function, name: str | None = None, *, value_type: Any = None) -> "Table[K, Any]":
         """Each value as `function(value)` gives it: a view, or a table of its own with `name`."""
         derive = views.mapping(over_columns(function, f"map_values of table {self.name!r}"))
         value = schema_of(value_type, returned(function))
@@ -365,6 +386,10 @@ class Table(Mapped[K, V]):
             return kept_table(self.builder, spec, changes())
         lookup = views.look_through(self.reading, derive, reads_keys=reads_keys, asynchronous=waits)
         return Table(self.builder, label, (self.key_schema, value), changes, lookup)
+
+
+AnyTable = Table[Any, V2] | GlobalTable[Any, V2]
+"""What a stream can look records up in."""
 
 
 def kept_table(
