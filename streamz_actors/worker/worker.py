@@ -85,6 +85,8 @@ class Worker:
         self.tasks: dict[str, Task] = {}
         self.failures: list[Failure] = []
         self.failed_records = 0
+        self.dead_letters = 0
+        self.polled_at = clock.monotonic()
         self.committed: dict[TopicPartition, int] = {}
         self.commits = 0
         self.provision: Provision | None = None
@@ -233,20 +235,22 @@ class Worker:
         busy = await self._step()
         if self._ticking:
             self.tick()
-        if self.clock.monotonic() >= self._commit_due:
+        if self.clock.monotonic() >= self._commit_due and not self.members.rebalancing:
             await self.commit()
         if self._failure is None and not self._stopping:
             await self._wait(busy)
 
     def _take_in(self) -> None:
         """Hands what has been polled to the tasks, and polls on."""
+        self._take_polled()
+        if self._polling is None and self._consumer is not None:
+            self._polling = asyncio.create_task(self._consumer.poll(self._patience), name="poll")
+
+    def _take_polled(self) -> None:
         polling = self._polling
         if polling is not None and polling.done():
             self._polling = None
             self._fill(polling)
-            polling = None
-        if polling is None and self._consumer is not None:
-            self._polling = asyncio.create_task(self._consumer.poll(self._patience), name="poll")
 
     def _fill(self, polling: "asyncio.Task[list[RawBatch]]") -> None:
         for raw in polling.result():
@@ -338,10 +342,11 @@ class Worker:
         await self._consumer.commit(offsets)
 
     async def _lost(self, error: CommitError) -> None:
-        """This worker's place in the group is gone: its tasks belong to others, or come back from the committed offsets."""
-        logger.warning("the commit was refused (%s): tasks are dropped, what was not committed comes again", error)
+        """The commit is unknown or refused: tasks begin anew from what is committed, if they are still ours."""
+        logger.warning("the commit was refused (%s): what was not committed comes again", error)
         for task in list(self.tasks.values()):
             await self._drop(task)
+        self.members.pending = self.members.assigned is not None
 
     async def _commit_before_rebalance(self) -> None:
         if self.tasks and self._failure is None:
@@ -350,7 +355,8 @@ class Worker:
     # -- tasks come and go
 
     def _fetched(self) -> dict[TopicPartition, int]:
-        """Where the consumer must go on for tasks that are kept over a rebalance."""
+        """Where the consumer must go on for tasks that are kept over a rebalance: behind what has been polled."""
+        self._take_polled()
         running = {
             place for task in self.tasks.values() if task.status is TaskStatus.RUNNING for place in task.partitions
         }
@@ -359,23 +365,40 @@ class Worker:
     async def _reassign(self) -> None:
         """Makes the tasks fit the newest assignment: closes what left, opens what is new, restores beside the loop."""
         self.members.pending = False
+        async with self._lock:
+            await self._fit()
+        self._check_ready()
+        self._restore([task for task in self.tasks.values() if task.status is TaskStatus.RESTORING])
+
+    async def _fit(self) -> None:
         assigned = self.members.assigned or frozenset()
         for task in list(self.tasks.values()):
             if not task.partitions <= assigned:
                 await self._drop(task)
-        assert self._consumer is not None and self.provision is not None
-        self._paused = set(assigned)
-        self._paused -= self._fetched().keys()
-        new = self._missing(self.provision.subs, assigned)
+        consumer, provision = self._consumer, self.provision
+        assert consumer is not None
+        assert provision is not None
+        assigned &= consumer.assignment()
+        self._paused = set(assigned - self._fetched().keys())
+        consumer.pause(self._paused)
+        new = self._missing(provision.subs, assigned)
         if new:
-            places = [place for task in new for place in task.partitions]
-            self.committed |= {
-                place: at for place, at in (await self._consumer.committed(places)).items() if at is not None
-            }
+            await self._rewind([place for task in new for place in task.partitions], consumer)
             for task in new:
-                await self._open(task, self.provision)
-        self._check_ready()
-        self._restore([task for task in self.tasks.values() if task.status is TaskStatus.RESTORING])
+                await self._open(task, provision)
+
+    async def _rewind(self, places: Sequence[TopicPartition], consumer: Consumer) -> None:
+        """Sets partitions of new tasks to where they are committed, or to where one without a commit begins."""
+        known = {place: at for place, at in (await consumer.committed(places)).items() if at is not None}
+        self.committed |= known
+        fresh = [place for place in places if place not in known]
+        if fresh:
+            admin = self.transport.admin
+            earliest = self.spec.settings.auto_offset_reset == "earliest"
+            known = known | await (admin.beginning_offsets(fresh) if earliest else admin.end_offsets(fresh))
+        self._take_polled()  # what was polled before the seek finds no task and is dropped
+        for place in consumer.assignment() & known.keys():
+            consumer.seek(place, known[place])
 
     def _missing(self, subs: Sequence[SubTopology], assigned: frozenset[TopicPartition]) -> list[Task]:
         made = []
@@ -400,6 +423,9 @@ class Worker:
                 shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
                 break
             except StoreLocked as error:
+                if self.members.rebalancing:
+                    await self._drop(task)
+                    return
                 if not warned:
                     logger.warning("%s; waiting for it", error)
                     warned = True
@@ -474,6 +500,7 @@ class Worker:
 
     def _gave_up(self, failure: Failure) -> None:
         self.failed_records += 1
+        self.dead_letters += failure.dead_letter is not None
         self.failures.append(failure)
         del self.failures[:-1_000]
 
