@@ -61,6 +61,12 @@ async def test_a_finished_feed_leaves_nothing(transport: Transport) -> None:
     assert len(feed.after(await already_there(transport, feed, TOPICS))) == 0
 
 
+async def test_a_finished_feed_is_finished_in_any_order(transport: Transport) -> None:
+    await write(transport, list(small_feed(seed=1).events))
+    other = small_feed(seed=2)
+    assert other.after(await already_there(transport, other, TOPICS)) == Feed(other.reference, [])
+
+
 async def test_a_feed_that_was_cut_off_goes_on_where_it_was(transport: Transport) -> None:
     feed = small_feed()
     await write(transport, [*feed.reference, *feed.events[:25]])
