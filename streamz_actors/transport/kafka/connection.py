@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import create_conn
 from aiokafka.helpers import create_ssl_context
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streamz_actors.errors import BrokerUnavailable, ConfigError
 from streamz_actors.transport.kafka.errors import FOREIGN, reason
@@ -150,4 +151,7 @@ async def greet(profile: Profile, address: str, client_id: str) -> None:
     untimed = ("metadata_max_age_ms", "connections_max_idle_ms", "retry_backoff_ms")
     settings = {name: value for name, value in profile.shared.items() if name not in untimed}
     connection = await create_conn(host.strip("[]"), int(port), client_id=client_id, **settings)
-    await connection.close()
+    try:  # a listener that wants a password tells its versions to anybody, and hangs up at the first other request
+        await connection.send(MetadataRequest([]))
+    finally:
+        await connection.close()
