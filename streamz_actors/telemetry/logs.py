@@ -1,0 +1,50 @@
+"""Where log lines go and how they look: plain for people, or one JSON object a line."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final, Literal, TextIO
+
+NOISY: Final = ("aiokafka", "kafka", "aiohttp.access")
+"""Loggers of libraries that report daily business at INFO: let through from WARNING on, or where all is wanted."""
+
+PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class JsonLines(logging.Formatter):
+    """`time` is ISO 8601 in UTC; `error` is there where an exception was logged."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """A class of its own, so that `setup` knows again what it has set up."""
+
+
+def setup(log_format: Literal["plain", "json"] = "plain", level: int | str = logging.INFO) -> None:
+    """Sends everything that is logged in this process to standard error. A second call replaces the first.
+
+    `level` is a number or a name in any case. Raises ValueError for a name that is none.
+    """
+    wanted = logging.getLevelName(level.upper()) if isinstance(level, str) else level
+    if not isinstance(wanted, int):
+        raise ValueError(f"{level!r} is no log level: debug, info, warning, error and critical are")
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, Lines)]:
+        root.removeHandler(handler)
+    lines = Lines(sys.stderr)
+    lines.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(PLAIN))
+    root.addHandler(lines)
+    root.setLevel(wanted)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.NOTSET if wanted <= logging.DEBUG else max(wanted, logging.WARNING))
