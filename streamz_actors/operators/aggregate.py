@@ -10,6 +10,7 @@ from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
 from streamz_actors.errors import EncodeError, StreamzError
+from streamz_actors.stores.logged import LoggedStore
 
 Function = Callable[..., Any]
 
@@ -74,21 +75,24 @@ class Results:
 
 
 class Count(Operator):
-    """Looks at no key and no value: bytes are enough to tell them apart, and a count needs no more."""
+    """Looks at no key and no value: bytes are enough to tell them apart, and a count needs no more. (An integer is kept
+    as an object in its entry.)
+    """
 
     def __init__(self, state: Any, spec: StoreSpec) -> None:
-        self._state, self._spec = state, spec
+        self._logged: LoggedStore = state.logged
+        self._spec = spec
 
     async def process(self, batch: Batch) -> Batch | None:
-        entry, value, put = self._state.entry, self._state.value, self._state.put_raw
+        entry, put = self._logged.entry, self._logged.put
         results = None if self.silent else Results()
         raw_keys = batch.encoded_keys(self._spec.key_schema)
         for row, (raw, payload, timestamp) in enumerate(zip(raw_keys, batch.payloads, batch.timestamps, strict=True)):
             if raw is None or payload is None:
                 continue
             before = entry(raw)
-            old = value(before)
-            if old is None:
+            old = None if before is None else before.value
+            if before is None or old is None:
                 new = 1
             else:
                 new = old + 1
@@ -115,7 +119,8 @@ class Fold(Operator):
         step: Function,
         asynchronous: bool,
     ) -> None:
-        self._what, self._state, self._spec = what, state, spec
+        self._logged: LoggedStore = state.logged
+        self._what, self._spec = what, spec
         self._initializer, self._step, self._asynchronous = initializer, step, asynchronous
         self._row = 0
 
@@ -132,8 +137,8 @@ class Fold(Operator):
         return results.changes(batch, self._spec, self.olds)
 
     async def _fold(self, batch: Batch, results: Results) -> None:
-        state, initializer, step, asynchronous = self._state, self._initializer, self._step, self._asynchronous
-        entry, value_of, put, silent, olds = state.entry, state.value, state.put_raw, self.silent, self.olds
+        logged, initializer, step, asynchronous = self._logged, self._initializer, self._step, self._asynchronous
+        entry, value_of, put, silent, olds = logged.entry, logged.value, logged.put, self.silent, self.olds
         raw_keys = batch.encoded_keys(self._spec.key_schema)
         keys = raw_keys if initializer is None else batch.keys
         self._row = -1
@@ -143,7 +148,7 @@ class Fold(Operator):
                 continue
             before = entry(raw)
             old = value_of(before)
-            if old is not None and before.timestamp > timestamp:
+            if before is not None and old is not None and before.timestamp > timestamp:
                 timestamp = before.timestamp
             if old is None and initializer is None:
                 new = value

@@ -16,10 +16,10 @@ def by_row_key(spec: StoreSpec) -> Lookup:
     """In a stored table, under the rows' own keys."""
 
     def at(place: Place) -> Read:
-        get = place.states[spec.name].get_raw
+        get = place.states[spec.name].logged.get
 
         async def read(batch: Batch) -> Column:
-            return [None if raw is None else get(raw) for raw in batch.encoded_keys(spec.key_schema)]
+            return found(get, batch.encoded_keys(spec.key_schema))
 
         return read
 
@@ -31,15 +31,21 @@ def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> 
     call = over_columns(key, f"key of {what}")
 
     def at(place: Place) -> Read:
-        get = place.states[table].get_raw
+        get = place.states[table].logged.get
 
         async def read(batch: Batch) -> Column:
             chosen = await call(batch, batch.keys, batch.values)
-            return [None if raw is None else get(raw) for raw in batch.encode("join key", schema, chosen)]
+            return found(get, batch.encode("join key", schema, chosen))
 
         return read
 
     return Lookup(at, reads_keys=True, asynchronous=is_async(key))
+
+
+def found(get: Callable[[bytes], Any], raws: list[bytes | None]) -> Column:
+    if None in raws:
+        return [None if raw is None else get(raw) for raw in raws]
+    return list(map(get, raws))  # type: ignore[arg-type]  # there is no None among them
 
 
 def join_table(
@@ -67,14 +73,12 @@ class JoinTable(Operator):
         self._read, self._call, self._value, self._left = read, call, value, left
 
     async def process(self, batch: Batch) -> Batch | None:
-        found = await self._read(batch)
-        left = self._left
-        kept = [
-            value is not None and (left or match is not None) for value, match in zip(batch.values, found, strict=True)
-        ]
+        matches = await self._read(batch)
+        left, pairs = self._left, zip(batch.values, matches, strict=True)
+        kept = [value is not None and (left or match is not None) for value, match in pairs]
         if not all(kept):
             if not any(kept):
                 return None
             batch = batch.select(kept)
-            found = [match for match, keep in zip(found, kept, strict=True) if keep]
-        return batch.replace(values=(await self._call(batch, batch.values, found), self._value))
+            matches = [match for match, keep in zip(matches, kept, strict=True) if keep]
+        return batch.replace(values=(await self._call(batch, batch.values, matches), self._value))

@@ -1,11 +1,16 @@
 """A table that is the latest value of each key of a stream: `app.table(topic)` and `to_table`."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import repeat
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec
 from streamz_actors.stores.logged import Entry
+
+make_entry: Callable[[Any], Entry] = partial(tuple.__new__, Entry)
+"""An entry of its three fields, at half the cost of calling `Entry`."""
 
 
 def update_table(parent: Node, spec: StoreSpec, kind: str, *, decoded: bool = True) -> Node:
@@ -39,7 +44,7 @@ class Update(Operator):
             raw_keys = batch.encoded_keys(self._spec.key_schema)
         raw_values = batch.encoded_values(self._spec.value_schema)
         values = batch.values if self._keep_values else repeat(None)
-        entries = map(Entry, values, raw_values, batch.timestamps)
+        entries = map(make_entry, zip(values, raw_values, batch.timestamps))  # noqa: B905  # `repeat` has no end
         olds: Column | None = None
         if self.olds:
             olds = self._exchange(raw_keys, entries)

@@ -1,4 +1,4 @@
-"""Kafka Streams' own answers: each scenario whose operations exist, record for record, with sync and async functions."""
+"""Each scenario whose operations exist gives Kafka Streams' own answers, record for record, functions sync or async."""
 
 import json
 from pathlib import Path
