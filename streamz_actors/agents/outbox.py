@@ -70,7 +70,7 @@ class TopicColumns:
             headers[mark:],
         )
         for column in (keys, values, timestamps, headers):
-            del column[mark:]  # type: ignore[attr-defined]  # mypy joins the four lists to a Sequence
+            del column[mark:]
         self.mark = 0
         collector.add(self._name, keys, values, timestamps, headers if self._any_headers else None)
 

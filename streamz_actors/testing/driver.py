@@ -166,12 +166,15 @@ class TestDriver:
 
     async def settle(self) -> None:
         """Returns when nothing moves any more without time or new records. Raises what made the application fail."""
-        quiet = turns = 0
-        while quiet < QUIET:
-            await asyncio.sleep(0 if turns < PATIENT else 0.001)
+        quiet = passes = 0
+        seen = -1
+        while quiet < QUIET or not self._still():
+            await asyncio.sleep(0 if passes < PATIENT else 0.001)
             self._raise_failure()
-            turns += 1
-            quiet = quiet + 1 if self._still() else 0
+            passes += 1
+            worker = self.running.worker
+            quiet = quiet % QUIET + 1 if worker.parked and worker.turns == seen else 0
+            seen = worker.turns
 
     def _raise_failure(self) -> None:
         if self._work is not None and self._work.done() and not self._work.cancelled():

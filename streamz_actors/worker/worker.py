@@ -9,7 +9,7 @@ A turn: take in what has been polled → carry out an assignment → step the ta
 import asyncio
 import enum
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from streamz_actors.assignment.assignor import WholeAssignor
@@ -18,18 +18,17 @@ from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.policies import Final
-from streamz_actors.dataflow.subtopologies import SubTopology
-from streamz_actors.errors import CommitError, StoreLocked, StreamzError, TransportError
+from streamz_actors.errors import CommitError, StreamzError, TransportError
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.commit import Watcher, commit, unwatched
 from streamz_actors.tasks.failures import Failure, Failures
 from streamz_actors.tasks.restore import Restorer
-from streamz_actors.tasks.state import open_shelf, states
 from streamz_actors.tasks.task import Task, TaskStatus
 from streamz_actors.transport.abc import Consumer, GroupSettings, RawBatch, Transport
 from streamz_actors.types import TopicPartition
+from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.background import Schedules, call
 from streamz_actors.worker.channels import ChannelAgents
 from streamz_actors.worker.global_tables import GlobalTables
@@ -79,19 +78,14 @@ class Worker:
         self.spec, self.transport, self.clock, self.name = spec, transport, clock, name
         self.address = ""
         """Where its web server answers; "" without one."""
-        self.ready = asyncio.Event()
-        """Set while every assigned task runs, and in a spare."""
         self.status = WorkerStatus.STARTING
-        self.tasks: dict[str, Task] = {}
         self.failures: list[Failure] = []
         self.failed_records = 0
         self.dead_letters = 0
         self.polled_at = clock.monotonic()
-        self.committed: dict[TopicPartition, int] = {}
         self.commits = 0
         self.provision: Provision | None = None
         self.globals = GlobalTables(transport, spec.topology.globals, patience)
-        self.restorer = Restorer(transport, clock, self._restored)
         self._backend, self._watch, self._patience, self._ticking = backend, watch, patience, ticking
         self._counts: dict[str, int] = {}
         self._started_at = clock.now()
@@ -102,6 +96,9 @@ class Worker:
         self._producer = transport.producer(name)
         self.collector = RecordCollector(self._producer, self._counts, self._fail)
         self._failures = Failures(self.collector, spec.dead_letters, self._gave_up)
+        self.assigned = AssignedTasks(
+            spec, transport, backend, clock, self.collector, self._failures, self.globals, self._background, self.wake
+        )
         self.members = Membership(self._commit_before_rebalance, self._fetched, self.wake)
         reply_topic = f"{spec.app_id}-replies-{name}"
         self.questions = Questions(transport, self.collector, self._background, reply_topic, self._counts, patience)
@@ -110,14 +107,30 @@ class Worker:
         self._purge = Purge(transport.admin, self._background)
         self._consumer: Consumer | None = None
         self._polling: asyncio.Task[list[RawBatch]] | None = None
-        self._positions: dict[TopicPartition, int] = {}
-        self._task_of: dict[TopicPartition, Task] = {}
-        self._paused: set[TopicPartition] = set()
         self._lock = asyncio.Lock()
         self._commit_due = 0.0
-        self._parked = False
-        self._restoring: asyncio.Task[None] | None = None
-        self._to_restore: list[Task] = []
+        self.parked = False
+        """Whether the loop waits."""
+        self.turns = 0
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """Its tasks by name."""
+        return self.assigned.by_name
+
+    @property
+    def committed(self) -> dict[TopicPartition, int]:
+        """The positions committed by or for its tasks."""
+        return self.assigned.committed
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set while every assigned task runs, and in a spare."""
+        return self.assigned.ready
+
+    @property
+    def restorer(self) -> Restorer:
+        return self.assigned.restorer
 
     # -- its life
 
@@ -174,7 +187,8 @@ class Worker:
             self.ready.set()
             return
         assignor = WholeAssignor(self._member, self.members.told)
-        self._consumer = self.members.consumer = self.transport.consumer(group, assignor, self.members)
+        self._consumer = self.transport.consumer(group, assignor, self.members)
+        self.members.consumer = self.assigned.consumer = self._consumer
         await self._consumer.start(topics)
 
     def _member(self) -> Member:
@@ -228,6 +242,7 @@ class Worker:
 
     async def turn(self) -> None:
         """One round of the loop; waits at its end if there is nothing to do."""
+        self.turns += 1
         self._wakeup.clear()
         self._take_in()
         if self.members.pending:
@@ -250,33 +265,8 @@ class Worker:
         polling = self._polling
         if polling is not None and polling.done():
             self._polling = None
-            self._fill(polling)
-
-    def _fill(self, polling: "asyncio.Task[list[RawBatch]]") -> None:
-        for raw in polling.result():
-            place = TopicPartition(raw.topic, raw.partition)
-            task = self._task_of.get(place)
-            if task is None:
-                continue
-            task.add(raw)
-            self._positions[place] = raw.next_offset
-            if task.unfinished >= self.spec.settings.max_buffered_records:
-                self._pause(task)
-
-    def _pause(self, task: Task) -> None:
-        assert self._consumer is not None
-        self._consumer.pause(task.partitions)
-        self._paused |= task.partitions
-
-    def _resume(self) -> None:
-        """Lets records come again for tasks that have worked off half of what they may hold."""
-        if not self._paused or self._consumer is None:
-            return
-        limit = self.spec.settings.max_buffered_records // 2
-        for task in self.tasks.values():
-            if task.status is TaskStatus.RUNNING and task.unfinished <= limit and task.partitions & self._paused:
-                self._consumer.resume(task.partitions)
-                self._paused -= task.partitions
+            self.polled_at = self.clock.monotonic()
+            self.assigned.take(polling.result())
 
     async def _step(self) -> bool:
         """One run of every task; whether anything was done."""
@@ -290,7 +280,7 @@ class Worker:
                 self._fail(error)
             if task.failure is not None:
                 self._fail(task.failure)
-        self._resume()
+        self.assigned.resume()
         return busy
 
     def tick(self) -> None:
@@ -310,11 +300,11 @@ class Worker:
         timer = self.clock.call_later(limit, self.wake)
         woken = asyncio.ensure_future(self._wakeup.wait())
         waited = {woken} if self._polling is None else {woken, self._polling}
-        self._parked = True
+        self.parked = True
         try:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._parked = False
+            self.parked = False
             timer.cancel()
             woken.cancel()
 
@@ -327,13 +317,14 @@ class Worker:
             tasks = [task for task in self.tasks.values() if task.status is TaskStatus.RUNNING and not task.broken]
             try:
                 before = self.committed
-                self.committed = await commit(tasks, self.collector, before, self._commit_offsets, self._watch)
+                moved = await commit(tasks, self.collector, before, self._commit_offsets, self._watch)
             except CommitError as error:
                 await self._lost(error)
                 return
             except TransportError as error:
                 self._fail(error)
                 return
+            self.assigned.committed = moved
             self.commits += 1
             self._purge.after(tasks, self.committed)
 
@@ -344,122 +335,28 @@ class Worker:
     async def _lost(self, error: CommitError) -> None:
         """The commit is unknown or refused: tasks begin anew from what is committed, if they are still ours."""
         logger.warning("the commit was refused (%s): what was not committed comes again", error)
-        for task in list(self.tasks.values()):
-            await self._drop(task)
+        await self.assigned.drop_all()
         self.members.pending = self.members.assigned is not None
 
     async def _commit_before_rebalance(self) -> None:
         if self.tasks and self._failure is None:
             await self.commit()
 
-    # -- tasks come and go
+    # -- rebalances
 
     def _fetched(self) -> dict[TopicPartition, int]:
         """Where the consumer must go on for tasks that are kept over a rebalance: behind what has been polled."""
         self._take_polled()
-        running = {
-            place for task in self.tasks.values() if task.status is TaskStatus.RUNNING for place in task.partitions
-        }
-        return {place: position for place, position in self._positions.items() if place in running - self._paused}
+        return self.assigned.fetched()
 
     async def _reassign(self) -> None:
-        """Makes the tasks fit the newest assignment: closes what left, opens what is new, restores beside the loop."""
+        """Makes the tasks fit the newest assignment."""
+        assert self.provision is not None
         self.members.pending = False
-        async with self._lock:
-            await self._fit()
-        self._check_ready()
-        self._restore([task for task in self.tasks.values() if task.status is TaskStatus.RESTORING])
-
-    async def _fit(self) -> None:
         assigned = self.members.assigned or frozenset()
-        for task in list(self.tasks.values()):
-            if not task.partitions <= assigned:
-                await self._drop(task)
-        consumer, provision = self._consumer, self.provision
-        assert consumer is not None
-        assert provision is not None
-        assigned &= consumer.assignment()
-        self._paused = set(assigned - self._fetched().keys())
-        consumer.pause(self._paused)
-        new = self._missing(provision.subs, assigned)
-        if new:
-            await self._rewind([place for task in new for place in task.partitions], consumer)
-            for task in new:
-                await self._open(task, provision)
-
-    async def _rewind(self, places: Sequence[TopicPartition], consumer: Consumer) -> None:
-        """Sets partitions of new tasks to where they are committed, or to where one without a commit begins."""
-        known = {place: at for place, at in (await consumer.committed(places)).items() if at is not None}
-        self.committed |= known
-        fresh = [place for place in places if place not in known]
-        if fresh:
-            admin = self.transport.admin
-            earliest = self.spec.settings.auto_offset_reset == "earliest"
-            known = known | await (admin.beginning_offsets(fresh) if earliest else admin.end_offsets(fresh))
-        self._take_polled()  # what was polled before the seek finds no task and is dropped
-        for place in consumer.assignment() & known.keys():
-            consumer.seek(place, known[place])
-
-    def _missing(self, subs: Sequence[SubTopology], assigned: frozenset[TopicPartition]) -> list[Task]:
-        made = []
-        for sub in subs:
-            for partition in range(sub.partitions):
-                task = Task(
-                    sub, partition, clock=self.clock, collector=self.collector, failures=self._failures, wake=self.wake
-                )
-                if task.name not in self.tasks and task.partitions & assigned:
-                    made.append(task)
-        return made
-
-    async def _open(self, task: Task, provision: Provision) -> None:
-        self.tasks[task.name] = task
-        self._task_of |= dict.fromkeys(task.partitions, task)
-        if not task.sub.stores:
-            task.open(None, {}, self.globals.states)
-            return
-        warned = False
-        while True:
-            try:
-                shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
-                break
-            except StoreLocked as error:
-                if self.members.rebalancing:
-                    await self._drop(task)
-                    return
-                if not warned:
-                    logger.warning("%s; waiting for it", error)
-                    warned = True
-                await self.clock.sleep(0.2)
-        task.open(shelf, states(shelf, task.sub, task.partition), self.globals.states)
-
-    def _restore(self, tasks: Sequence[Task]) -> None:
-        """Starts the restores of `tasks` beside the loop; one that was under way is begun anew with them."""
-        if self._restoring is not None:
-            self._restoring.cancel()
-        self._to_restore = list(tasks)
-        if tasks:
-            self._restoring = self._background.start(self.restorer.run(tasks, self.committed), "restore")
-
-    def _restored(self, task: Task) -> None:
-        task.restored()
-        assert self._consumer is not None
-        self._consumer.resume(task.partitions)
-        self._paused -= task.partitions
-        self._check_ready()
-
-    def _check_ready(self) -> None:
-        if all(task.status is TaskStatus.RUNNING for task in self.tasks.values()):
-            self.ready.set()
-        else:
-            self.ready.clear()
-
-    async def _drop(self, task: Task) -> None:
-        self.tasks.pop(task.name, None)
-        for place in task.partitions:
-            self._task_of.pop(place, None)
-            self._positions.pop(place, None)
-            self.committed.pop(place, None)
-        await task.close()
+        async with self._lock:
+            await self.assigned.fit(assigned, self.provision, lambda: self.members.rebalancing, self._take_polled)
+        self.assigned.restore()
 
     # -- ending
 
@@ -515,28 +412,21 @@ class Worker:
         """Whether it has joined its group and has nothing to do."""
         return self.members.assigned is not None and not self.members.assigned
 
-    def states(self, table: str) -> dict[int, Any]:
-        """The table's partitions that are here and readable."""
-        return {
-            task.partition: task.own[table]
-            for task in self.tasks.values()
-            if table in task.own and task.status is TaskStatus.RUNNING
-        }
+    def states(self, table: str) -> Mapping[int, Any]:
+        """The table's partitions that are here and readable; a global table is one."""
+        if table in self.globals.states:
+            return {0: self.globals.states[table]}
+        return self.assigned.states(table)
 
     def reading(self) -> dict[TopicPartition, int]:
         """Where every reader of this worker stands: what its tasks have taken in, and its global tables."""
-        taken = {
-            place: self._positions.get(place, self.committed.get(place, 0))
-            for task in self.tasks.values()
-            for place in task.partitions
-        }
-        return taken | self.globals.positions
+        return self.assigned.reading() | self.globals.positions
 
     @property
     def idle(self) -> bool:
         """Whether nothing moves until something arrives or a timer fires."""
         return (
-            self._parked
+            self.parked
             and not self.members.pending
             and all(task.status is TaskStatus.RUNNING and task.idle for task in self.tasks.values())
             and self._channels.idle

@@ -1,0 +1,220 @@
+"""The tasks of one worker: opened, restored, fed, paused and dropped as partitions come and go."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from streamz_actors.clock import Clock
+from streamz_actors.concurrency import Background
+from streamz_actors.errors import StoreLocked
+from streamz_actors.stores.abc import Backend
+from streamz_actors.tasks.collector import RecordCollector
+from streamz_actors.tasks.failures import Failures
+from streamz_actors.tasks.restore import Restorer
+from streamz_actors.tasks.state import open_shelf, states
+from streamz_actors.tasks.task import Task, TaskStatus
+from streamz_actors.transport.abc import Consumer, RawBatch, Transport
+from streamz_actors.types import TopicPartition
+from streamz_actors.worker.global_tables import GlobalTables
+from streamz_actors.worker.provision import Provision
+from streamz_actors.worker.spec import Spec
+
+logger = logging.getLogger("streamz_actors.worker")
+LOCKED = 0.2
+"""Seconds between two tries at state that another process holds."""
+
+
+class AssignedTasks:
+    """`ready` is set while every task runs. `wake` is called when a task has something to do."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        transport: Transport,
+        backend: Backend,
+        clock: Clock,
+        collector: RecordCollector,
+        failures: Failures,
+        global_tables: GlobalTables,
+        background: Background,
+        wake: Callable[[], None],
+    ) -> None:
+        self._spec, self._transport, self._backend, self._clock = spec, transport, backend, clock
+        self._collector, self._failures, self._globals = collector, failures, global_tables
+        self._background, self._wake = background, wake
+        self.consumer: Consumer | None = None
+        self.restorer = Restorer(transport, clock, self._restored)
+        self.ready = asyncio.Event()
+        self.by_name: dict[str, Task] = {}
+        self.committed: dict[TopicPartition, int] = {}
+        self._task_of: dict[TopicPartition, Task] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._restoring: asyncio.Task[None] | None = None
+
+    def running(self) -> list[Task]:
+        return [task for task in self.by_name.values() if task.status is TaskStatus.RUNNING]
+
+    # -- an assignment is carried out
+
+    async def fit(
+        self,
+        assigned: frozenset[TopicPartition],
+        provision: Provision,
+        superseded: Callable[[], bool],
+        discard: Callable[[], None],
+    ) -> None:
+        """Closes the tasks that left and opens those that came; `restore` then starts what is not up to date.
+
+        `superseded` says whether the next assignment is under way; `discard` takes in what was polled already, so that
+        nothing from before a seek reaches a new task.
+        """
+        consumer = self.consumer
+        assert consumer is not None
+        for task in list(self.by_name.values()):
+            if not task.partitions <= assigned:
+                await self.drop(task)
+        assigned &= consumer.assignment()
+        self._paused = set(assigned - self.fetched().keys())
+        consumer.pause(self._paused)
+        new = self._missing(provision, assigned)
+        if not new:
+            return
+        positions = await self._begin_at([place for task in new for place in task.partitions], consumer)
+        discard()
+        for place in consumer.assignment() & positions.keys():
+            consumer.seek(place, positions[place])
+        for task in new:
+            await self._open(task, provision, superseded)
+
+    def _missing(self, provision: Provision, assigned: frozenset[TopicPartition]) -> list[Task]:
+        """The tasks that read an assigned partition and are not here yet."""
+        return [
+            Task(
+                sub,
+                partition,
+                clock=self._clock,
+                collector=self._collector,
+                failures=self._failures,
+                wake=self._wake,
+            )
+            for sub in provision.subs
+            for partition in range(sub.partitions)
+            if any(
+                partition < count and TopicPartition(topic, partition) in assigned - self._task_of.keys()
+                for topic, count in sub.topics.items()
+            )
+        ]
+
+    async def _begin_at(self, places: Sequence[TopicPartition], consumer: Consumer) -> dict[TopicPartition, int]:
+        """Where new tasks begin: where they are committed, else where the setting says."""
+        known = {place: at for place, at in (await consumer.committed(places)).items() if at is not None}
+        self.committed |= known
+        fresh = [place for place in places if place not in known]
+        if not fresh:
+            return known
+        admin = self._transport.admin
+        earliest = self._spec.settings.auto_offset_reset == "earliest"
+        return known | await (admin.beginning_offsets(fresh) if earliest else admin.end_offsets(fresh))
+
+    async def _open(self, task: Task, provision: Provision, superseded: Callable[[], bool]) -> None:
+        self.by_name[task.name] = task
+        self._task_of |= dict.fromkeys(task.partitions, task)
+        if not task.sub.stores:
+            task.open(None, {}, self._globals.states)
+            return
+        warned = False
+        while True:
+            try:
+                shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
+                break
+            except StoreLocked as error:
+                if superseded():
+                    await self.drop(task)
+                    return
+                if not warned:
+                    logger.warning("%s; waiting for it", error)
+                    warned = True
+                await self._clock.sleep(LOCKED)
+        task.open(shelf, states(shelf, task.sub, task.partition), self._globals.states)
+
+    def restore(self) -> None:
+        """Restores beside the loop what is not up to date; a restore that is under way begins again with all of it."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+            self._restoring = None
+        tasks = [task for task in self.by_name.values() if task.status is TaskStatus.RESTORING]
+        self._check_ready()
+        if tasks:
+            self._restoring = self._background.start(self.restorer.run(tasks, self.committed), "restore")
+
+    def _restored(self, task: Task) -> None:
+        task.restored()
+        assert self.consumer is not None
+        self.consumer.resume(task.partitions)
+        self._paused -= task.partitions
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        if all(task.status is TaskStatus.RUNNING for task in self.by_name.values()):
+            self.ready.set()
+        else:
+            self.ready.clear()
+
+    async def drop(self, task: Task) -> None:
+        """Closes a task; what it has not committed comes again, here or elsewhere."""
+        self.by_name.pop(task.name, None)
+        for place in task.partitions:
+            self._task_of.pop(place, None)
+            self._positions.pop(place, None)
+            self.committed.pop(place, None)
+        await task.close()
+
+    async def drop_all(self) -> None:
+        for task in list(self.by_name.values()):
+            await self.drop(task)
+
+    # -- records come in
+
+    def take(self, batches: Iterable[RawBatch]) -> None:
+        """Hands batches to their tasks; one whose partition has no task here is dropped."""
+        for raw in batches:
+            place = TopicPartition(raw.topic, raw.partition)
+            task = self._task_of.get(place)
+            if task is None:
+                continue
+            task.add(raw)
+            self._positions[place] = raw.next_offset
+            if task.unfinished >= self._spec.settings.max_buffered_records:
+                self._pause(task)
+
+    def _pause(self, task: Task) -> None:
+        assert self.consumer is not None
+        self.consumer.pause(task.partitions)
+        self._paused |= task.partitions
+
+    def resume(self) -> None:
+        """Lets records come again for tasks that have worked off half of what they may hold."""
+        if not self._paused or self.consumer is None:
+            return
+        limit = self._spec.settings.max_buffered_records // 2
+        for task in self.running():
+            if task.unfinished <= limit and task.partitions & self._paused:
+                self.consumer.resume(task.partitions)
+                self._paused -= task.partitions
+
+    def fetched(self) -> dict[TopicPartition, int]:
+        """Where the consumer must go on for tasks that are kept over a rebalance."""
+        kept = {place for task in self.running() for place in task.partitions} - self._paused
+        return {place: position for place, position in self._positions.items() if place in kept}
+
+    def reading(self) -> dict[TopicPartition, int]:
+        """The position after what each partition has brought in."""
+        return {place: self._positions.get(place, self.committed.get(place, 0)) for place in self._task_of}
+
+    # -- what they hold
+
+    def states(self, table: str) -> Mapping[int, Any]:
+        """The table's partitions that are here and readable."""
+        return {task.partition: task.own[table] for task in self.running() if table in task.own}
