@@ -1,0 +1,98 @@
+"""Whether a result is right. Each check reads what the contender wrote and raises Wrong if it is not the truth."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from benchmarks.cluster import Cluster
+from benchmarks.measuring import Sample
+from benchmarks.orders import Dataset, Digest, truth
+from benchmarks.settings import PARTITIONS
+from streamz_actors.types import partition_of
+
+
+class Wrong(Exception):
+    """A contender's result is not the truth."""
+
+
+async def filtered(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """W1: the orders above the median, each once, each in the partition of its key."""
+    found = Digest()
+    async for batch in cluster.read(topic):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            if key is None or value is None:
+                raise Wrong("a record without a key or a value")
+            order = msgspec.json.decode(value)
+            name = text(key)
+            if partition_of(name.encode(), PARTITIONS) != batch.partition:
+                raise Wrong(f"{name} is in partition {batch.partition}")
+            found.add(name, order["id"], order["amount"])
+    expected = truth(dataset).large
+    if found != expected:
+        raise Wrong(f"{found} instead of {expected}")
+
+
+async def counted(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """W2: the last count of each key in the changelog."""
+    found: dict[str, Any] = {}
+    async for batch in cluster.read(topic):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            if key is None or value is None:
+                raise Wrong("a record without a key or a value")
+            found[text(key)] = msgspec.json.decode(value)
+    expected = truth(dataset).counts
+    if found != expected:
+        odd = [name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]
+        shown = ", ".join(f"{name}: {found.get(name)} instead of {expected.get(name)}" for name in sorted(odd)[:3])
+        raise Wrong(f"{len(odd)} of {len(expected)} keys have another count: {shown}")
+
+
+async def ordered(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """W8: each record answered once, in order per key; offsets never committed past an unanswered record."""
+    written: list[list[int]] = [[] for _ in range(PARTITIONS)]
+    async for batch in cluster.read(topic):
+        written[batch.partition].extend(msgspec.json.decode(value or b"null") for value in batch.values)
+    inputs, accounts = partitioned(dataset)
+    for partition, numbers in enumerate(written):
+        if len(numbers) != len(inputs[partition]) or set(numbers) != set(inputs[partition]):
+            raise Wrong(f"partition {partition}: {len(numbers)} answers to {len(inputs[partition])} records")
+        last: dict[int, int] = {}
+        for number in numbers:
+            if last.get(accounts[number], -1) > number:
+                raise Wrong(f"account {accounts[number]}: {number} comes after {last[accounts[number]]}")
+            last[accounts[number]] = number
+        fronts = frontier(inputs[partition], numbers)
+        for sample in samples:
+            if sample.committed is None or sample.written is None:
+                raise Wrong("it was not watched")
+            if sample.committed[partition] > fronts[sample.written[partition]]:
+                raise Wrong(f"partition {partition}: offset {sample.committed[partition]} was committed too early")
+
+
+def partitioned(dataset: Dataset) -> tuple[dict[int, list[int]], dict[int, int]]:
+    """The order numbers of each partition, in offset order, and the account of each order."""
+    inputs: dict[int, list[int]] = defaultdict(list)
+    accounts: dict[int, int] = {}
+    for order in dataset.orders():
+        inputs[partition_of(order.key, PARTITIONS)].append(order.number)
+        accounts[order.number] = order.account
+    return inputs, accounts
+
+
+def frontier(inputs: Sequence[int], answered: Sequence[int]) -> list[int]:
+    """For each count of answers: how many of the inputs, from the first on without a gap, they cover."""
+    done: set[int] = set()
+    fronts, front = [0], 0
+    for number in answered:
+        done.add(number)
+        while front < len(inputs) and inputs[front] in done:
+            front += 1
+        fronts.append(front)
+    return fronts
+
+
+def text(key: bytes) -> str:
+    """A key as text; some contenders write keys as JSON."""
+    return str(msgspec.json.decode(key)) if key.startswith(b'"') else key.decode()

@@ -1,0 +1,134 @@
+"""The real Kafka of a run: started by scripts/kafka, topics made and filled, and read again for the checks."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.orders import Dataset, Order
+from benchmarks.settings import PARTITIONS
+from streamz_actors.clock import SystemClock
+from streamz_actors.transport.abc import RawBatch, TopicSpec, Transport
+from streamz_actors.transport.select import make_transport
+from streamz_actors.types import TopicPartition, partition_of
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "kafka"
+STOP_TIMEOUT = 30.0
+CHUNK = 20_000
+"""Records given to the producer at once."""
+POLL = 1.0
+
+
+class Row(NamedTuple):
+    partition: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Cluster:
+    """`url` is kafka://host:port."""
+
+    def __init__(self, url: str, transport: Transport) -> None:
+        self.url = url
+        self._transport = transport
+        self._loaded: set[str] = set()
+
+    @property
+    def bootstrap(self) -> str:
+        return self.url.partition("://")[2]
+
+    async def create(self, topic: str, *, compacted: bool = False) -> None:
+        policy = {"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1"}
+        await self._transport.admin.create([TopicSpec(topic, PARTITIONS, config=policy)])
+
+    async def delete(self, topics: Sequence[str]) -> None:
+        known = await self._transport.admin.describe(topics)
+        await self._transport.admin.delete(list(known))
+
+    async def load(self, dataset: Dataset) -> None:
+        """Fills the dataset's topic, once."""
+        if dataset.topic in self._loaded:
+            return
+        await self.create(dataset.topic)
+        producer = self._transport.producer("benchmarks-loader")
+        await producer.start()
+        chunk: list[list[Order]] = [[] for _ in range(PARTITIONS)]
+        try:
+            for order in dataset.orders():
+                partition = partition_of(order.key, PARTITIONS)
+                rows = chunk[partition]
+                rows.append(order)
+                if len(rows) == CHUNK:
+                    await producer.send(dataset.topic, partition, *columns(rows))
+                    chunk[partition] = []
+            for partition, rows in enumerate(chunk):
+                if rows:
+                    await producer.send(dataset.topic, partition, *columns(rows))
+        finally:
+            await producer.stop()
+        self._loaded.add(dataset.topic)
+
+    async def ends(self, topic: str) -> tuple[int, ...]:
+        """End offsets, by partition."""
+        ends = await self._transport.admin.end_offsets(places(topic))
+        return tuple(ends[place] for place in places(topic))
+
+    async def committed(self, group: str, topic: str) -> tuple[int, ...]:
+        """Committed offsets, by partition; 0 where there is none."""
+        found = await self._transport.admin.committed(group, places(topic))
+        return tuple(found.get(place) or 0 for place in places(topic))
+
+    async def read(self, topic: str) -> AsyncIterator[RawBatch]:
+        """Everything in a topic, from the beginning to its present end."""
+        ends = await self._transport.admin.end_offsets(places(topic))
+        left = {place: 0 for place, end in ends.items() if end}
+        reader = self._transport.reader()
+        await reader.start()
+        try:
+            reader.assign(left)
+            while any(reader.position(place) < ends[place] for place in left):
+                for batch in await reader.poll(POLL):
+                    yield batch
+        finally:
+            await reader.stop()
+
+
+def places(topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+
+
+def columns(rows: list[Order]) -> tuple[list[bytes | None], list[bytes | None], list[int]]:
+    return [row.key for row in rows], [row.value for row in rows], [row.timestamp for row in rows]
+
+
+@asynccontextmanager
+async def running(url: str | None = None) -> AsyncIterator[Cluster]:
+    """A Kafka of our own, ended with the block; or the one at `url`, which is left as it is but for its topics."""
+    process = None if url is not None else start()
+    try:
+        url = url or first_line(process)
+        async with make_transport(url, clock=SystemClock()) as transport:
+            yield Cluster(url, transport)
+    finally:
+        if process is not None:
+            process.terminate()
+            process.communicate(timeout=STOP_TIMEOUT)
+
+
+def start() -> "subprocess.Popen[str]":
+    command = [sys.executable, str(SCRIPT), "run", "--with-parent"]
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def first_line(process: "subprocess.Popen[str] | None") -> str:
+    assert process is not None
+    assert process.stdout is not None
+    line = process.stdout.readline().strip()
+    if line.startswith("kafka://"):
+        return line
+    _, problem = process.communicate(timeout=STOP_TIMEOUT)
+    raise RuntimeError(f"no Kafka: {problem.strip()}")

@@ -1,0 +1,59 @@
+"""Who competes: how each contender is started, for which workloads, and with how many records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.environments import HERE, python_of
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`programs` gives the arguments behind the interpreter, by workload. `share`: of a workload's records, how many it
+    gets where it is too slow for all of them; a rate is a rate.
+    """
+
+    name: str
+    folder: str
+    programs: Mapping[str, tuple[str, ...]]
+    share: float = 1.0
+
+    def command(self, workload: str) -> list[str]:
+        python = python_of(self.folder)
+        first, *rest = self.programs[workload]
+        if self.folder == "ours":
+            return [str(python), "-m", "streamz_actors", "-A", first, *rest]
+        return [str(python), str(HERE / self.folder / first), *rest]
+
+    def records(self, records: int) -> int:
+        return max(1, round(records * self.share))
+
+
+def _ours(form: str, **modules: str) -> Contender:
+    programs = {workload: (f"benchmarks.ours.{module}", "worker") for workload, module in modules.items()}
+    return Contender(f"ours-{form}", "ours", programs)
+
+
+OURS: Final = (
+    _ours("agent", W1="filter_agent", W2="count_agent", W8="wait_agent"),
+    _ours("dsl", W1="filter_dsl", W2="count_dsl"),
+)
+
+BASELINES: Final = (
+    Contender("hand", "hand", {"W1": ("filter.py",), "W2": ("count.py",)}),
+    Contender(
+        "faust",
+        "faust",
+        {
+            "W1": ("engine.py", "filter", "worker", "-l", "warn"),
+            "W2": ("engine.py", "count", "worker", "-l", "warn"),
+        },
+        share=0.02,
+    ),
+)
+
+
+def competing(workload: str, against: frozenset[str]) -> list[Contender]:
+    """Ours and the chosen baselines, those that have a program for the workload, in the order of their turns."""
+    chosen = [*OURS, *(baseline for baseline in BASELINES if baseline.name in against)]
+    return [contender for contender in chosen if workload in contender.programs]

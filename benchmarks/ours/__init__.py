@@ -1,0 +1,1 @@
+"""Our own contenders: one application per file, as a user would write it."""
