@@ -8,7 +8,6 @@ waiting ──event──▶ handling ──next asked for──▶ done ──�
 """
 
 import asyncio
-import inspect
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +69,7 @@ class Actor:
         stream: AgentStream[Any, Any] = AgentStream(self._lane, self._context, self._place.clock, self._finish)
         running: Any = self._behaviour.function(stream)
         try:
-            if inspect.isasyncgen(running):
+            if isinstance(running, AsyncGenerator):
                 await self._collect(running)
             else:
                 await running

@@ -15,6 +15,7 @@ from streamz_actors.dataflow.policies import DeadLetter, Fail, Policy, Retry, Sk
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError, UsageError
+from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.stream import GroupedStream, Stream
 from streamz_actors.types import RecordMetadata
 
@@ -98,7 +99,7 @@ class Agent(Generic[V]):
                 self.name,
                 "agent",
                 self.inbox,
-                parents=self._parents(),
+                parents=self._parents(self.source),
                 sends=tuple(self._topics),
                 reads_keys=False,
                 agent=True,
@@ -106,17 +107,26 @@ class Agent(Generic[V]):
             )
         )
 
-    def _parents(self) -> tuple[Node, ...]:
-        source = self.source
+    def _parents(
+        self, source: Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Sequence[Topic[Any, Any]]
+    ) -> tuple[Node, ...]:
         if isinstance(source, Stream):
             return (source.node,)
         if isinstance(source, GroupedStream):
-            return (source.stream().node,)
+            keys = self._table_keys() if source.key_schema.type is Any else None
+            return (source.stream(key_schema=keys).node,)
         topics = [source] if isinstance(source, Topic) else list(source)
         for topic in topics:
             if not isinstance(topic, Topic):
                 raise TopologyError(f"agent {self.name!r}: {topic!r} is no source: topics, a channel or a stream are")
         return tuple(self._builder.source(topic) for topic in topics)
+
+    def _table_keys(self) -> Schema[Any] | None:
+        """How the tables of its body write their keys, if they agree: what a group without a key type goes by."""
+        tables = self._builder.tables
+        names = tables.keys() - self._builder.claimed if self.tables is None else self.tables
+        schemas = {tables[name].key_schema for name in names if name in tables and not tables[name].source}
+        return schemas.pop() if len(schemas) == 1 else None
 
     def inbox(self, place: Place) -> Inbox:
         """Its behaviour in one task, or in the whole worker for a channel."""

@@ -21,7 +21,7 @@ class Channel(Generic[V]):
     def __init__(self, name: str, value_type: Any = Any, maxsize: int = 0) -> None:
         self.name, self.maxsize = name, maxsize
         self._any: Schema[Any] = schema_for(Any)
-        self._value_type = value_type
+        self.value_type = value_type
         self._inboxes: list[Any] = []
         self._waiting: deque[Batch] = deque()
         self._numbers = itertools.count()
@@ -37,7 +37,7 @@ class Channel(Generic[V]):
         partition: None = None,
     ) -> RecordMetadata:
         """Hands a value to the agents on this channel; waits while `maxsize` values are unfinished."""
-        while self.maxsize and self._unfinished() >= self.maxsize:
+        while self.maxsize and self.unfinished() >= self.maxsize:
             future = asyncio.get_running_loop().create_future()
             self._room.append(future)
             await future
@@ -74,12 +74,12 @@ class Channel(Generic[V]):
         return RecordMetadata(self.name, 0, number, timestamp or 0)
 
     def _check(self, value: Any) -> None:
-        if isinstance(self._value_type, type) and value is not None and not isinstance(value, self._value_type):
+        if isinstance(self.value_type, type) and value is not None and not isinstance(value, self.value_type):
             raise EncodeError(
-                f"channel {self.name!r} takes {self._value_type.__name__}, not {type(value).__name__}: {value!r}"
+                f"channel {self.name!r} takes {self.value_type.__name__}, not {type(value).__name__}: {value!r}"
             )
 
-    def _unfinished(self) -> int:
+    def unfinished(self) -> int:
         return len(self._waiting) + max((inbox.pending() for inbox in self._inboxes), default=0)
 
     async def attach(self, inbox: Any) -> None:
@@ -93,7 +93,7 @@ class Channel(Generic[V]):
 
     def wake(self) -> None:
         """An event is done: there may be room."""
-        while self._room and self._unfinished() < self.maxsize:
+        while self._room and self.unfinished() < self.maxsize:
             future = self._room.popleft()
             if not future.done():
                 future.set_result(None)

@@ -268,7 +268,7 @@ class GroupedStream(Generic[K, V]):
 
     def __init__(self, stream: Stream[K, V], name: str | None) -> None:
         self._stream, self._name = stream, name
-        self.name = stream.name
+        self.name, self.key_schema = stream.name, stream.key_schema
 
     def stream(self, name: str | None = None, key_schema: Schema[Any] | None = None) -> Stream[K, V]:
         """The records, each in the partition of its group: what an agent or a table follows."""

@@ -89,22 +89,27 @@ class State:
         context.journal.append((self, raw, before, written))
 
     def _check_owned(self, context: Context, key: Any, raw: bytes) -> None:
-        if self.spec.per_partition or partition_of(raw, self.partitions) == self.partition:
+        """Raises WrongPartition for a key whose owner, as anybody computes it from the key, is another partition."""
+        owner = partition_of(raw, self.partitions)
+        if self.spec.per_partition or owner == self.partition:
             return
-        if context.batch is not None and context.batch.key_at(context.index) == key:
-            return
-        name = self.spec.name
+        batch, name = context.batch, self.spec.name
+        if batch is not None and batch.key_at(context.index) == key:
+            raise WrongPartition(
+                f"table {name!r}: key {key!r} is the event's key, but the table writes it in the codec "
+                f"{self.spec.key_schema.codec!r} and the event in {batch.key_schema.codec!r}, so that they belong to "
+                f"different partitions: give table and source one key type (group_by takes key_type=...)"
+            )
         raise WrongPartition(
-            f"table {name!r}: key {key!r} belongs to partition {partition_of(raw, self.partitions)}, but {context.name} works on "
-            f"partition {self.partition}: a table is partitioned like the events that write it. Make "
-            f"app.stream(...).group_by(...) the agent's source so that events arrive under this key, or declare the table with per_partition=True"
+            f"table {name!r}: key {key!r} belongs to partition {owner}, but {context.name} works on partition "
+            f"{self.partition}: a table is partitioned like the events that write it. Make "
+            f"app.stream(...).group_by(...) the agent's source so that events arrive under this key, or declare the "
+            f"table with per_partition=True"
         )
 
     def undo(self, raw: bytes, before: Entry | None, written: Entry) -> None:
         """Takes a write back, unless somebody has written the key since."""
-        now = self.logged.entry(raw)
-        if now is written or (now is not None and now == written):
-            self.logged.restore(raw, before, written.timestamp)
+        self.logged.undo(raw, before, written)
 
     # -- ranges
 
