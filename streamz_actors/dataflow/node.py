@@ -85,6 +85,14 @@ class Leg(ABC):
         """Whether every actor waits for its inbox or for a timer of the framework."""
 
     @abstractmethod
+    def drain(self) -> None:
+        """Nothing more is given to an actor; what is in hand goes on to its end."""
+
+    @abstractmethod
+    def drained(self) -> bool:
+        """Whether no actor has anything in hand."""
+
+    @abstractmethod
     async def stop(self) -> None:
         """Cancels the actors and drops what they have not finished."""
 

@@ -67,6 +67,7 @@ class Task:
         self._shelf: Shelf | None = None
         self._operators: dict[Node, Operator] = {}
         self._legs: list[Leg] = []
+        self.agents: dict[str, Leg] = {}
         self._timed: list[Node] = []
         self._changes: deque[tuple[str, Batch]] = deque()
         self._step: asyncio.Task[None] | None = None
@@ -113,6 +114,7 @@ class Task:
             operator.olds = node in self.sub.olds
             if isinstance(operator, Leg):
                 self._legs.append(operator)
+                self.agents[node.name] = operator
             if node.timed:
                 self._timed.append(node)
         self.status = TaskStatus.RESTORING
