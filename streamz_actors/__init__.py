@@ -20,6 +20,7 @@ __all__ = [
     "AgentStream",
     "App",
     "Channel",
+    "current_event",
     "DeadLetter",
     "Event",
     "Fail",
@@ -28,6 +29,7 @@ __all__ = [
     "Out",
     "Record",
     "RecordMetadata",
+    "register_codec",
     "Retry",
     "SetTable",
     "Skip",
@@ -35,6 +37,4 @@ __all__ = [
     "Table",
     "Topic",
     "Windowed",
-    "current_event",
-    "register_codec",
 ]

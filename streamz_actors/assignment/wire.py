@@ -6,7 +6,8 @@ The first byte is the version of the writer, the second the oldest version whose
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import msgspec
+from streamz_actors.errors import DecodeError
+from streamz_actors.serde.schema import schema_for
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class Ownership:
 
 
 def pack(value: Member | Ownership) -> bytes:
-    return bytes((VERSION, OLDEST)) + msgspec.json.encode(value)
+    return bytes((VERSION, OLDEST)) + (schema_for(type(value), "json").encode(value) or b"")
 
 
 def unpack_member(data: bytes) -> Member | None:
@@ -52,6 +53,7 @@ def _unpack(data: bytes, type_: type[T]) -> T | None:
     if len(data) < 2 or data[1] > VERSION:
         return None
     try:
-        return msgspec.json.decode(data[2:], type=type_)
-    except msgspec.MsgspecError:
+        decoded: T | None = schema_for(type_, "json").decode(data[2:])
+        return decoded
+    except DecodeError:
         return None

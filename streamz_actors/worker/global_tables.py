@@ -1,10 +1,11 @@
 """Global tables: every worker reads all of their topics, to the end before anything else runs, then for ever."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.dataflow.topology import GlobalSpec
-from streamz_actors.stores.memory import MemoryBackend
+from streamz_actors.stores.select import make_backend
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.restore import apply
 from streamz_actors.transport.abc import Reader, Transport
@@ -16,7 +17,7 @@ class GlobalTables:
 
     def __init__(self, transport: Transport, specs: tuple[GlobalSpec, ...], patience: float) -> None:
         self._transport, self._specs, self._patience = transport, specs, patience
-        self._backend = MemoryBackend()
+        self._backend = make_backend("memory://", Path(), "")
         self._reader: Reader | None = None
         self._tables: dict[str, list[State]] = {}
         self._positions: dict[TopicPartition, int] = {}
