@@ -16,6 +16,10 @@ import pytest
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "kafka"
 STOP_TIMEOUT = 30.0
 
+NO_RETENTION = "log.initial.task.delay.ms=86400000"
+"""Half a minute after its start, and then every five minutes, a broker deletes what is older than its topic's retention
+by its own timestamp: a week by default, and most records of tests are older. This puts that off for a day."""
+
 
 class KafkaServer:
     """`scripts/kafka run` as a child process; it stops Kafka when it is stopped, or when this process ends."""
@@ -56,7 +60,7 @@ class Shared:
             pytest.fail(cls.problem, pytrace=False)
         if cls.server is None:
             try:
-                cls.server = KafkaServer()
+                cls.server = KafkaServer(f"--set={NO_RETENTION}")
             except RuntimeError as error:
                 cls.problem = str(error)
                 pytest.fail(cls.problem, pytrace=False)
