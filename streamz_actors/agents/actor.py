@@ -19,7 +19,7 @@ from streamz_actors.agents.stream import AgentStream
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Context, current
 from streamz_actors.dataflow.node import Place
-from streamz_actors.dataflow.policies import Fail, Final, Policy, Retry
+from streamz_actors.dataflow.policies import Final, Policy, Retry
 from streamz_actors.errors import StreamzError, UsageError
 
 
@@ -46,26 +46,31 @@ class Actor:
 
     async def run(self) -> None:
         current.set(self._context)
-        while True:
-            before = self._finished
-            error: BaseException | None = None
-            try:
-                await self._drive()
-            except asyncio.CancelledError as cancelled:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                error = cancelled
-            except Exception as raised:
-                error = raised
-            if error is not None:
-                if not await self._failed(error):
-                    return
-            elif not self._returned(before):
-                return
+        try:
+            while await self._settled():
+                pass
+        except Exception as error:  # of a policy's own function, not of the event
+            self._place.failed(error)
+
+    async def _settled(self) -> bool:
+        """Runs the function once and deals with what it leaves. Whether the actor goes on."""
+        before = self._finished
+        try:
+            await self._drive()
+            if self._lane.in_hand() and (rest := self._finish()) is not None:
+                await rest
+        except asyncio.CancelledError as cancelled:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return await self._failed(cancelled)
+        except Exception as error:
+            return await self._failed(error)
+        return self._returned(before)
 
     async def _drive(self) -> None:
         """Runs the function once: until it returns or raises."""
+        self._context.batch = None
         stream: AgentStream[Any, Any] = AgentStream(self._lane, self._context, self._place.clock, self._finish)
         running: Any = self._behaviour.function(stream)
         try:
@@ -99,19 +104,19 @@ class Actor:
 
     def _close_event(self) -> None:
         context, lane = self._context, self._lane
+        batch = context.batch
+        if lane.hand or (batch is not None and batch.headers is not None):
+            self._answer(None)  # first, because an answer that cannot be written is the event's failure
         if context.journal:
             if self._followed:
                 self._tell_changes()
             context.journal.clear()
-        batch = context.batch
-        if batch is not None and batch.headers is not None:
-            self._answer(None)
         if self._outbox.used:
             self._outbox.keep()
         lane.done()
         self._finished += 1
         self._attempts = 0
-        if not lane.count:
+        if not lane.count or lane.eager:
             self._place.wake()
 
     def _tell_changes(self) -> None:
@@ -124,8 +129,10 @@ class Actor:
 
     def _answer(self, error: BaseException | None) -> None:
         for batch, rows in self._lane.in_hand():
+            if batch.headers is None:
+                continue
             for row in rows:
-                request = asked(batch.headers[row] if batch.headers is not None else ())
+                request = asked(batch.headers[row])
                 if request is not None:
                     self._behaviour.answer(request, self._outbox.first, error)
 
@@ -142,7 +149,7 @@ class Actor:
         hand = self._lane.in_hand()
         behaviour = self._behaviour
         if not hand:
-            self._place.failed(error if isinstance(error, StreamzError) else _before_any(behaviour.name, error))
+            self._place.failed(error if isinstance(error, StreamzError) else _outside(behaviour.name, error))
             return False
         self._attempts += 1
         policy = behaviour.on_error
@@ -169,7 +176,6 @@ class Actor:
                     self._place.give_up(f"agent {self._behaviour.name!r}", policy, batch, row, error, self._attempts)
         except StreamzError as last:
             self._place.failed(last)
-        if isinstance(policy, Fail):
             return False
         self._lane.done()
         self._finished += 1
@@ -178,11 +184,9 @@ class Actor:
         return True
 
     def _returned(self, before: int) -> bool:
-        """The function ended by itself: the event in hand counts as done. Whether the actor goes on."""
+        """The function has ended by itself, and the event in hand is done. Whether the actor goes on."""
         name = self._behaviour.name
-        if self._lane.in_hand():
-            self._close_event()
-        elif self._finished == before:
+        if self._finished == before:
             self._place.failed(UsageError(f"agent {name!r} returned without reading an event from its stream"))
             return False
         if self._behaviour.supervisor == "stop":
@@ -191,7 +195,7 @@ class Actor:
         return True
 
 
-def _before_any(name: str, error: BaseException) -> UsageError:
-    failure = UsageError(f"agent {name!r} failed before it had read an event: {type(error).__name__}: {error}")
+def _outside(name: str, error: BaseException) -> UsageError:
+    failure = UsageError(f"agent {name!r} failed while it had no event in hand: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure

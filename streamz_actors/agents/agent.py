@@ -46,6 +46,7 @@ class Agent(Generic[V]):
         self.tables = None if tables is None else tuple(table.name for table in tables)
         self._topics: list[Topic[Any, Any]] = []
         self._calls: list[Call] = []
+        self._channels: list[Channel[Any]] = []
         self._reply = reply_schema(_return_type(function))
         self._check(ordering)
         builder.agent(self.name)
@@ -73,11 +74,13 @@ class Agent(Generic[V]):
     def add_sink(self, sink: Any) -> None:
         """A topic, a channel, another agent, or a function of the yielded value (sync or async)."""
         if isinstance(sink, Topic):
+            if len(sink.names) > 1:
+                raise TopologyError(f"agent {self.name!r}: topics {sink} are read together: name one as its sink")
             self._topics.append(sink)
-        elif isinstance(sink, Agent) and isinstance(sink.source, Topic):
-            self._topics.append(sink.source)
-        elif isinstance(sink, Agent | Channel):
-            self._calls.append(sink.cast if isinstance(sink, Agent) else _channel_call(sink))
+        elif isinstance(sink, Agent):
+            self.add_sink(sink.addressed())
+        elif isinstance(sink, Channel):
+            self._channels.append(sink)
         elif callable(sink):
             self._calls.append(sink)
         else:
@@ -87,7 +90,7 @@ class Agent(Generic[V]):
 
     def declare(self) -> None:
         """Adds the agent to the topology, now that its sinks are known."""
-        if inspect.isasyncgenfunction(self._function) and not (self._topics or self._calls) and self._entry is None:
+        if inspect.isasyncgenfunction(self._function) and not self._has_sinks and self._entry is None:
             raise TopologyError(
                 f"agent {self.name!r} yields, but what it yields reaches nobody: give it sinks=[...], or a topic as its "
                 f"source so that it can be asked"
@@ -106,6 +109,10 @@ class Agent(Generic[V]):
                 named_tables=self.tables,
             )
         )
+
+    @property
+    def _has_sinks(self) -> bool:
+        return bool(self._topics or self._calls or self._channels)
 
     def _parents(
         self, source: Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Sequence[Topic[Any, Any]]
@@ -131,7 +138,16 @@ class Agent(Generic[V]):
     def inbox(self, place: Place) -> Inbox:
         """Its behaviour in one task, or in the whole worker for a channel."""
         behaviour = Behaviour(self.name, self._function, self.on_error, self.supervisor, self._answer)
-        return Inbox(behaviour, place, self._visible(place), tuple(self._topics), tuple(self._calls), self.concurrency)
+        return Inbox(
+            behaviour,
+            place,
+            self._visible(place),
+            tuple(self._topics),
+            tuple(self._calls),
+            self.concurrency,
+            channels=tuple(self._channels),
+            eager=isinstance(self.source, Channel) and self.source.maxsize > 0,
+        )
 
     def _visible(self, place: Place) -> dict[str, Any]:
         """The tables its body may use: those it names, else those that no agent names; global ones always."""
@@ -151,7 +167,8 @@ class Agent(Generic[V]):
             return self.source[0]
         return None
 
-    def _addressed(self) -> Any:
+    def addressed(self) -> Any:
+        """Where a value for it is sent. Raises UsageError for one that follows several topics or a derived stream."""
         if self._entry is None:
             raise UsageError(
                 f"agent {self.name!r} follows several topics or a derived stream: send to the topic you mean"
@@ -160,7 +177,7 @@ class Agent(Generic[V]):
 
     async def cast(self, value: Any, *, key: Any = None) -> RecordMetadata:
         """Sends it a value and returns once that is delivered, not handled."""
-        metadata: RecordMetadata = await self._addressed().send(value=value, key=key)
+        metadata: RecordMetadata = await self.addressed().send(value=value, key=key)
         return metadata
 
     async def ask(self, value: Any, *, key: Any = None, timeout: float | None = None) -> Any:
@@ -174,7 +191,7 @@ class Agent(Generic[V]):
             timer = runtime.clock.call_later(timeout, lambda: _time_out(future, self.name, timeout))
             future.add_done_callback(lambda _: timer.cancel())
         try:
-            await self._addressed().send(value=value, key=key, headers=headers)
+            await self.addressed().send(value=value, key=key, headers=headers)
             return self._reply.decode(await future)
         finally:
             future.cancel()
@@ -223,13 +240,6 @@ def _return_type(function: Callable[..., Any]) -> Any:
     except (NameError, TypeError):
         return Any
     return annotation if get_args(annotation) else Any
-
-
-def _channel_call(channel: Channel[Any]) -> Call:
-    async def send(value: Any) -> None:
-        await channel.send(value=value)
-
-    return send
 
 
 def _time_out(future: "asyncio.Future[bytes | None]", name: str, seconds: float) -> None:

@@ -93,8 +93,9 @@ class Channel(Generic[V]):
 
     def wake(self) -> None:
         """An event is done: there may be room."""
-        while self._room and self.unfinished() < self.maxsize:
-            future = self._room.popleft()
+        if self.unfinished() >= self.maxsize:
+            return
+        waiting, self._room = self._room, deque()
+        for future in waiting:  # all of them: each looks again, and one may have been cancelled meanwhile
             if not future.done():
                 future.set_result(None)
-                return

@@ -6,6 +6,7 @@ from typing import Any
 from zlib import crc32
 
 from streamz_actors.agents.actor import Actor, Behaviour
+from streamz_actors.agents.channel import Channel
 from streamz_actors.agents.lane import Lane
 from streamz_actors.agents.outbox import Call, Outbox
 from streamz_actors.dataflow.batch import Batch
@@ -29,10 +30,17 @@ class Inbox(Operator, Leg):
         topics: tuple[Topic[Any, Any], ...],
         calls: tuple[Call, ...],
         concurrency: int,
+        *,
+        channels: tuple[Channel[Any], ...] = (),
+        eager: bool = False,
     ) -> None:
+        """`eager`: the place is woken by each event done."""
         self._behaviour, self._place, self._states = behaviour, place, states
-        self._topics, self._calls = topics, calls
+        self._topics, self._calls, self._channels = topics, calls, channels
         self._lanes = tuple(Lane() for _ in range(concurrency))
+        for lane in self._lanes:
+            lane.eager = eager
+        self._outboxes: list[Outbox] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def process(self, batch: Batch) -> None:
@@ -47,7 +55,8 @@ class Inbox(Operator, Leg):
             lane.put(batch, rows)
 
     def _actor(self, lane: Lane) -> Actor:
-        outbox = Outbox(self._topics, self._calls, self._place.collector)
+        outbox = Outbox(self._topics, self._calls, self._channels, self._place.collector)
+        self._outboxes.append(outbox)
         context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._states)
         return Actor(self._behaviour, self._place, lane, outbox, context)
 
@@ -82,10 +91,17 @@ class Inbox(Operator, Leg):
 
     def drain(self) -> None:
         for lane in self._lanes:
-            lane.closed = True
+            lane.closed = lane.eager = True
 
     def drained(self) -> bool:
-        return all(task.done() or not lane.in_hand() for lane, task in zip(self._lanes, self._tasks, strict=False))
+        return all(
+            task.done() or lane.timer_waits or not lane.in_hand()
+            for lane, task in zip(self._lanes, self._tasks, strict=False)
+        )
+
+    def flush(self) -> None:
+        for outbox in self._outboxes:
+            outbox.flush()
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -21,7 +21,7 @@ class Lane:
     In hand is either the one row at `at` (`holding`), or what a list was made of (`hand`).
     """
 
-    __slots__ = ("_queue", "_waiter", "at", "batch", "closed", "count", "hand", "holding", "rows", "timer_waits")
+    __slots__ = ("_queue", "_waiter", "at", "batch", "closed", "count", "eager", "hand", "holding", "rows", "timer_waits")
 
     def __init__(self) -> None:
         self._queue: deque[Rows] = deque()
@@ -35,6 +35,8 @@ class Lane:
         """Rows unfinished."""
         self.closed = False
         """Nothing is given out any longer: the worker stops."""
+        self.eager = False
+        """Whether each event done is to be told, not only the last one waiting."""
         self.timer_waits = 0
         """Above 0 while the actor waits for a timer of the framework."""
 

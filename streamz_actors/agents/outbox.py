@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from streamz_actors.agents.channel import Channel
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.event import Out
-from streamz_actors.dataflow.topics import Topic
+from streamz_actors.dataflow.topics import Topic, header_tuple
 from streamz_actors.types import Headers
 
 Call = Callable[[Any], Any]
+Yield = tuple[Batch, int, Out[Any]]
+"""A yield with the row that it belongs to."""
 
 
 class TopicColumns:
@@ -41,14 +44,17 @@ class TopicColumns:
         self.headers.append(())
 
     def put_out(self, batch: Batch, index: int, out: Out[Any]) -> None:
-        self.put(batch, index, out.value)
-        if out.key is not None:
-            self.keys[-1] = self._encode_key(out.key)
-        if out.timestamp is not None:
-            self.timestamps[-1] = out.timestamp
-        if out.headers:
-            self.headers[-1] = tuple(out.headers)
-            self._any_headers = True
+        """The key of the row is looked at only where `out` has none: it need not fit the topic."""
+        if out.key is None:
+            self.put(batch, index, out.value)
+            self.timestamps.pop()
+            self.headers.pop()
+        else:
+            self.values.append(self._encode(out.value))
+            self.keys.append(self._encode_key(out.key))
+        self.timestamps.append(batch.timestamps[index] if out.timestamp is None else out.timestamp)
+        self.headers.append(header_tuple(out.headers))
+        self._any_headers = self._any_headers or bool(out.headers)
 
     def keep(self) -> None:
         self.mark = len(self.timestamps)
@@ -78,11 +84,17 @@ class TopicColumns:
 class Outbox:
     """The sinks of one actor. An event's yields leave together when it is done, or never."""
 
-    def __init__(self, topics: tuple[Topic[Any, Any], ...], calls: tuple[Call, ...], collector: Collector) -> None:
+    def __init__(
+        self,
+        topics: tuple[Topic[Any, Any], ...],
+        calls: tuple[Call, ...],
+        channels: tuple[Channel[Any], ...],
+        collector: Collector,
+    ) -> None:
         self._columns = tuple(TopicColumns(topic) for topic in topics)
-        self._calls = calls
+        self._calls, self._channels = calls, channels
         self._collector = collector
-        self._values: list[Any] = []
+        self._held: list[Yield] = []
         self.first: Any = None
         """The event's first yield: what `ask` gets."""
         self.used = False
@@ -99,21 +111,28 @@ class Outbox:
                 column.put_out(batch, index, out)
             else:
                 column.put(batch, index, value)
-        if self._calls:
-            self._values.append(value)
+        if self._calls or self._channels:
+            self._held.append((batch, index, out if chosen else Out(value)))
 
     async def call(self) -> None:
-        """Gives the event's yields to the functions among the sinks."""
-        for value in self._values:
+        """Gives the event's yields to the functions and channels among the sinks."""
+        for batch, index, out in self._held:
             for function in self._calls:
-                result = function(value)
+                result = function(out.value)
                 if isinstance(result, Awaitable):
                     await result
-        self._values.clear()
+            for channel in self._channels:
+                await channel.send(
+                    value=out.value,
+                    key=batch.key_at(index) if out.key is None else out.key,
+                    timestamp=batch.timestamps[index] if out.timestamp is None else out.timestamp,
+                    headers=out.headers,
+                )
+        self._held.clear()
 
     @property
     def calls(self) -> bool:
-        return bool(self._values)
+        return bool(self._held)
 
     def keep(self) -> None:
         """The event is done: its rows leave at the end of this turn of the loop."""
@@ -127,7 +146,7 @@ class Outbox:
     def drop(self) -> None:
         """The event failed: it yields nothing."""
         self.used, self.first = False, None
-        self._values.clear()
+        self._held.clear()
         for column in self._columns:
             column.drop()
 

@@ -68,6 +68,7 @@ class AgentStream(Generic[K, V]):
 
     async def _values(self) -> AsyncGenerator[V, None]:
         lane, context, finish, clock = self._lane, self._context, self._finish, self._clock
+        await self._leave()
         turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
         while True:
             while not lane.ready():
@@ -91,6 +92,11 @@ class AgentStream(Generic[K, V]):
                         await asyncio.sleep(0)
                         turn_ends = clock.monotonic() + SLICE
 
+    async def _leave(self) -> None:
+        """A former iteration was left with its event in hand: it is done, for the next one is asked for."""
+        if self._lane.in_hand() and (rest := self._finish()) is not None:
+            await rest
+
     async def _events(self, values: AsyncIterator[V]) -> AsyncGenerator[Event[K, V], None]:
         async for _ in values:
             yield self._context.event()
@@ -107,8 +113,13 @@ class AgentStream(Generic[K, V]):
             number += 1
 
     async def _take(self, n: int, within: float) -> AsyncGenerator[list[V], None]:
-        lane, context = self._lane, self._context
+        lane, context, clock = self._lane, self._context, self._clock
+        await self._leave()
+        turn_ends = clock.monotonic() + SLICE
         while True:
+            if clock.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = clock.monotonic() + SLICE
             while not lane.ready():
                 await lane.wait()
             await self._gather(n, within)
@@ -129,7 +140,7 @@ class AgentStream(Generic[K, V]):
             while missing:
                 if lane.ready():
                     missing -= lane.grab(missing)
-                elif self._clock.monotonic() >= deadline:
+                elif self._clock.monotonic() >= deadline and not lane.closed:
                     return
                 else:
                     lane.timer_waits += 1

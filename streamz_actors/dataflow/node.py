@@ -90,7 +90,11 @@ class Leg(ABC):
 
     @abstractmethod
     def drained(self) -> bool:
-        """Whether no actor has anything in hand."""
+        """Whether no actor has anything in hand, other than one that waits for a timer of the framework."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Hands on what finished events have yielded."""
 
     @abstractmethod
     async def stop(self) -> None:

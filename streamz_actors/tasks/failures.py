@@ -9,7 +9,7 @@ from typing import Any
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
-from streamz_actors.errors import HandlerError, StreamzError
+from streamz_actors.errors import EncodeError, HandlerError
 from streamz_actors.types import Headers, TopicPartition
 
 logger = logging.getLogger("streamz_actors.tasks")
@@ -48,6 +48,13 @@ def dead_letter_headers(
     return tuple((f"streamz-{name}", text.encode()) for name, text in fields.items())
 
 
+def _raw(batch: Batch, row: int) -> tuple[bytes | None, bytes | None]:
+    """A row's key and value as they came, or as their schemas write them. Raises EncodeError."""
+    key = batch.raw_keys[row] if batch.raw_keys is not None else batch.key_schema.encode(batch.keys[row])
+    value = batch.raw_values[row] if batch.raw_values is not None else batch.value_schema.encode(batch.values[row])
+    return key, value
+
+
 class Failures:
     """Carries out `Skip` and `DeadLetter` for one worker; `Fail` is raised."""
 
@@ -55,14 +62,20 @@ class Failures:
         self._collector, self._default_topic, self._told = collector, default_topic, told
 
     def settle(self, what: str, policy: Final, batch: Batch, row: int, error: BaseException, attempts: int) -> None:
-        """The last word on one row. Raises HandlerError under `Fail`, or the error itself where it says the place."""
+        """The last word on one row. Raises HandlerError under `Fail`, or the error itself where it says the place;
+        under `DeadLetter`, EncodeError for a derived row that its schema cannot write.
+        """
         offset = batch.offsets[row]
         if isinstance(policy, Fail):
-            if isinstance(error, StreamzError) and isinstance(error, HandlerError):
+            if isinstance(error, HandlerError):
                 raise error
             raise HandlerError(what, batch.origin, offset, error) from error
-        key = batch.raw_keys[row] if batch.raw_keys is not None else batch.key_schema.encode(batch.keys[row])
-        value = batch.raw_values[row] if batch.raw_values is not None else batch.value_schema.encode(batch.values[row])
+        try:
+            key, value = _raw(batch, row)
+        except EncodeError as unwritable:
+            if isinstance(policy, DeadLetter):
+                raise batch.misfit(f"the dead letter of {what}", row, unwritable) from error
+            key = value = None
         self.settle_raw(
             what,
             policy,
