@@ -142,7 +142,8 @@ def describe(error: BaseException) -> str:
         detail = f" ({', '.join(map(str, error.args))})" if error.args else ""
         return f"{error.message or type(error).__name__}: {' '.join(str(error.description).split())}{detail}"
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = type(error).__name__
+    return text if text.startswith(name) else f"{name}: {text}".removesuffix(": ")
 
 
 def positions(error: Any) -> str:
