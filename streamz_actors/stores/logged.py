@@ -159,9 +159,22 @@ class LoggedStore:
         self.overlay[key] = entry
         return entry
 
-    def restore(self, key: bytes, entry: Entry | None, timestamp: int) -> None:
-        """Puts back what `entry()` gave before a write that is undone."""
-        self.overlay[key] = Entry(None, None, timestamp) if entry is None else entry
+    def undo(self, key: bytes, before: Entry | None, written: Entry) -> None:
+        """Takes a write back: puts back what `entry()` gave before it, unless the key has been written since."""
+        if self._is_last(key, written):
+            self.overlay[key] = Entry(None, None, written.timestamp) if before is None else before
+
+    def _is_last(self, key: bytes, written: Entry) -> bool:
+        """An equal entry may be somebody else's write: only where the store alone remembers does equality decide."""
+        for layer in (self.overlay, self._flushing, self._young, self._old):
+            known = layer.get(key)
+            if known is not None:
+                return known is written
+        stored = self.store.get(key)
+        if stored is None:
+            return written.deleted
+        entry = self._loaded(stored)
+        return entry.timestamp == written.timestamp and self.value(entry) == self.value(written)
 
     @property
     def dirty(self) -> int:

@@ -129,11 +129,36 @@ def test_undoing_puts_back_what_was_there() -> None:
     state = logged()
     state.put(b"k", 1, 0)
     before = state.entry(b"k")
-    state.put(b"k", 2, 5)
-    state.restore(b"k", before, 5)
+    state.undo(b"k", before, state.put(b"k", 2, 5))
     assert state.get(b"k") == 1
-    state.restore(b"new", None, 5)
+    state.undo(b"new", None, state.put(b"new", 3, 5))
     assert state.get(b"new") is None
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_what_was_written_since_is_not_undone_even_if_it_is_equal(commits: int) -> None:
+    state = logged(schema_for(str))
+    written = state.put(b"k", "x", 5)
+    state.put(b"k", "x", 5)
+    for _ in range(commits):
+        commit(state)
+    state.undo(b"k", None, written)
+    assert state.get(b"k") == "x"
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_write_can_be_undone_after_its_commit(forgotten: bool) -> None:
+    state = logged(schema_for(str))
+    state.put(b"gone", "y", 1)
+    commit(state)
+    before = state.entry(b"gone")
+    written, deleted = state.put(b"k", "x", 5), state.put(b"gone", None, 5)
+    commit(state)
+    if forgotten:
+        state.drop()
+    state.undo(b"k", None, written)
+    state.undo(b"gone", before, deleted)
+    assert (state.get(b"k"), state.get(b"gone")) == (None, "y")
 
 
 def test_the_cache_is_bounded_and_never_wrong() -> None:
