@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 from typing import NoReturn
 
 import click
@@ -63,11 +64,18 @@ class Commands(click.Group):
                 formatter.write_dl(helps)
 
 
+def _version() -> str:
+    try:
+        return metadata.version("streamz_actors")
+    except metadata.PackageNotFoundError:
+        return "of a source tree that is not installed"
+
+
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True, name="app"
 )
 @common_options
-@click.version_option(package_name="streamz_actors", message="%(package)s %(version)s")
+@click.version_option(_version(), message="streamz_actors %(version)s")
 def app() -> None:
     """Run and inspect a streamz_actors application."""
 
@@ -91,7 +99,7 @@ def main(application: Application | None = None, arguments: Sequence[str] | None
         sys.exit(1)
     except click.ClickException as error:
         _told(session, error)
-        error.show()
+        session.report(_click_line(error))
         sys.exit(error.exit_code)
     except Exception as error:
         _told(session, error)
@@ -103,3 +111,10 @@ def main(application: Application | None = None, arguments: Sequence[str] | None
 def _told(session: Session, error: Exception) -> None:
     if session.debug:
         traceback.print_exception(error)
+
+
+def _click_line(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message} Try: {error.ctx.command_path} --help"
+    return message
