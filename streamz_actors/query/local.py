@@ -103,7 +103,7 @@ class LocalQueries:
         empty, and not the last. Raises UsageError for a bad cursor or a prefix of keys that have none.
         """
         known = self._access.table(table)
-        if prefix is not None and known.key_schema.type not in (Any, type(prefix)):
+        if prefix is not None and not _has_prefix(known.key_schema.type, prefix):
             raise UsageError(f"table {table!r} has keys of type {describe(known.key_schema.type)}: they have no prefix")
         states = self._access.all(known)
         held, after = page(states, known.key_schema, Bounds(prefix, start, stop), limit, cursor)
@@ -170,3 +170,7 @@ class LocalQueries:
             return self._gathered(key, held)
         number, state, entry = held[0]
         return Found(key, state.value(entry), entry.timestamp, number, self._worker.name)
+
+
+def _has_prefix(annotation: Any, prefix: Any) -> bool:
+    return isinstance(prefix, str | bytes) and annotation in (Any, type(prefix))

@@ -21,6 +21,10 @@ class Metrics:
         return [web.get("/metrics", self._metrics)]
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(body=(await self.text()).encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def text(self) -> str:
+        """One scrape."""
         out = Exposition()
         self._state(out)
         self._records(out)
@@ -28,7 +32,7 @@ class Metrics:
         self._restore(out)
         self._tables(out)
         self._process(out)
-        return web.Response(body=out.text().encode(), headers={"Content-Type": CONTENT_TYPE})
+        return out.text()
 
     def _state(self, out: Exposition) -> None:
         worker = self._worker

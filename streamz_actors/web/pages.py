@@ -32,7 +32,7 @@ class Page:
         if any(self.path == own or self.path.startswith(f"{own}/") for own in OURS):
             raise ConfigError(f"page {self.path!r}: {', '.join(OURS)} and what is below belong to the server")
         if not self.methods or not METHODS.issuperset(self.methods):
-            raise ConfigError(f"page {self.path!r}: methods={self.methods!r} must be among {', '.join(sorted(METHODS))}")
+            raise ConfigError(f"page {self.path!r}: methods={self.methods!r} must be among {sorted(METHODS)}")
         self._check_parameters()
 
     @property

@@ -1,0 +1,62 @@
+"""Log lines: plain or JSON, to standard error, set up as often as one likes."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from streamz_actors.telemetry.logs import NOISY, Lines, setup
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    level, levels = root.level, {name: logging.getLogger(name).level for name in NOISY}
+    yield
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    for handler in [handler for handler in root.handlers if isinstance(handler, Lines)]:
+        root.removeHandler(handler)
+
+
+def test_plain_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    setup("plain", "info")
+    logging.getLogger("streamz_actors.worker").info("assigned %d partitions", 8)
+    assert "INFO    streamz_actors.worker: assigned 8 partitions" in capsys.readouterr().err
+
+
+def test_a_json_line_is_one_object_with_the_error_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    setup("json", logging.INFO)
+    try:
+        raise ValueError("bad\nnews")
+    except ValueError:
+        logging.getLogger("x").exception("it failed: %s", "ünïcode")
+    (text,) = capsys.readouterr().err.splitlines()
+    line = json.loads(text)
+    assert (line["level"], line["logger"], line["message"]) == ("error", "x", "it failed: ünïcode")
+    assert line["time"].endswith("+00:00")
+    assert "ValueError: bad\nnews" in line["error"]
+
+
+def test_a_second_call_replaces_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    setup("plain", "info")
+    setup("json", "warning")
+    logging.getLogger("x").info("not wanted")
+    logging.getLogger("x").warning("wanted")
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == ["wanted"]
+
+
+def test_libraries_are_quiet_unless_everything_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    setup("plain", "info")
+    logging.getLogger("aiokafka.consumer").info("daily business")
+    assert capsys.readouterr().err == ""
+    setup("plain", "debug")
+    logging.getLogger("aiokafka.consumer").info("daily business")
+    assert "daily business" in capsys.readouterr().err
+
+
+def test_a_level_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="'loud' is no log level"):
+        setup("plain", "loud")
