@@ -1,6 +1,8 @@
 """Columns of raw batches: offsets, gaps, headers, positions inside a batch, control records, aborted transactions."""
 
+import gc
 import struct
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -127,3 +129,16 @@ def test_all_is_as_aiokafka_reads_it(sizes: list[int], start: int, run: int, com
         found += list(zip(read.offsets, read.timestamps, read.keys, read.values, headers, strict=True))
     assert found == expected
     assert waiting.end == stock.next_fetch_offset
+
+
+def test_a_response_is_gone_when_it_is_let_go() -> None:
+    """Its megabyte must not wait for the garbage collector, which has little to collect here and so comes seldom."""
+    records = foreign(batch(0, plain(3)))
+    waiting, alive = Response(PARTITION, records), weakref.ref(records)
+    waiting.take(100)
+    gc.disable()
+    try:
+        del records, waiting
+        assert alive() is None
+    finally:
+        gc.enable()
