@@ -48,10 +48,18 @@ class Cluster:
         await self._transport.admin.delete(list(known))
 
     async def load(self, dataset: Dataset) -> None:
-        """Fills the dataset's topic, once."""
+        """Fills the dataset's topic, once. Raises RuntimeError if it holds something else."""
         if dataset.topic in self._loaded:
             return
         await self.create(dataset.topic)
+        found = sum(await self.ends(dataset.topic))
+        if not found:
+            await self._fill(dataset)
+        elif found != dataset.records:
+            raise RuntimeError(f"topic {dataset.topic!r} holds {found} records: delete it, or use another broker")
+        self._loaded.add(dataset.topic)
+
+    async def _fill(self, dataset: Dataset) -> None:
         producer = self._transport.producer("benchmarks-loader")
         await producer.start()
         chunk: list[list[Order]] = [[] for _ in range(PARTITIONS)]
@@ -68,7 +76,6 @@ class Cluster:
                     await producer.send(dataset.topic, partition, *columns(rows))
         finally:
             await producer.stop()
-        self._loaded.add(dataset.topic)
 
     async def ends(self, topic: str) -> tuple[int, ...]:
         """End offsets, by partition."""

@@ -45,8 +45,8 @@ BASELINES: Final = (
         "faust",
         "faust",
         {
-            "W1": ("engine.py", "filter", "worker", "-l", "warn"),
-            "W2": ("engine.py", "count", "worker", "-l", "warn"),
+            "W1": ("engine.py", "filter", "worker", "--without-web", "-l", "warn"),
+            "W2": ("engine.py", "count", "worker", "--without-web", "-l", "warn"),
         },
         share=0.02,
     ),
