@@ -1,4 +1,4 @@
-"""Stream processing for Python services: async agents and a Kafka Streams grade DSL on one topology and one state layer."""
+"""Stream processing for Python services: async agents and a Kafka Streams grade DSL on one state layer."""
 
 from streamz_actors.agents.agent import Agent
 from streamz_actors.agents.channel import Channel
@@ -20,7 +20,6 @@ __all__ = [
     "AgentStream",
     "App",
     "Channel",
-    "current_event",
     "DeadLetter",
     "Event",
     "Fail",
@@ -29,7 +28,6 @@ __all__ = [
     "Out",
     "Record",
     "RecordMetadata",
-    "register_codec",
     "Retry",
     "SetTable",
     "Skip",
@@ -37,4 +35,6 @@ __all__ = [
     "Table",
     "Topic",
     "Windowed",
+    "current_event",
+    "register_codec",
 ]

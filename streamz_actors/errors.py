@@ -1,4 +1,6 @@
-"""Every error of the framework, one tree. A class exists where a caller acts on it; messages say what, where, what to do.
+"""Every error of the framework, one tree. A class exists where a caller acts on it.
+
+Messages say what happened, where, and what to do.
 
 StreamzError
 ├── ConfigError                 a setting is unknown, malformed or contradicts another

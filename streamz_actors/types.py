@@ -41,6 +41,6 @@ class Windowed(Generic[K]):
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key among `partitions`, as Java's default partitioner computes it (murmur2, positive, modulo)."""
+    """The partition of a key, as Java's default partitioner computes it (murmur2, positive, modulo)."""
     hashed: int = murmurhash2(key, KAFKA_SEED)
     return (hashed & 0x7FFFFFFF) % partitions

@@ -92,7 +92,7 @@ class Agent(Generic[V]):
         """Adds the agent to the topology, now that its sinks are known."""
         if inspect.isasyncgenfunction(self._function) and not self._has_sinks and self._entry is None:
             raise TopologyError(
-                f"agent {self.name!r} yields, but what it yields reaches nobody: give it sinks=[...], or a topic as its "
+                f"agent {self.name!r} yields, but that reaches nobody: give it sinks=[...], or a topic as its "
                 f"source so that it can be asked"
             )
         if isinstance(self.source, Channel):

@@ -87,7 +87,9 @@ class Inbox(Operator, Leg):
         return self.pending() < ROOM
 
     def idle(self) -> bool:
-        return all(lane.waiting or not lane.count for lane in self._lanes)
+        return all(
+            lane.waiting or not lane.count or task.done() for lane, task in zip(self._lanes, self._tasks, strict=False)
+        )
 
     def drain(self) -> None:
         for lane in self._lanes:

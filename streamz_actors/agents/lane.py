@@ -21,7 +21,19 @@ class Lane:
     In hand is either the one row at `at` (`holding`), or what a list was made of (`hand`).
     """
 
-    __slots__ = ("_queue", "_waiter", "at", "batch", "closed", "count", "eager", "hand", "holding", "rows", "timer_waits")
+    __slots__ = (
+        "_queue",
+        "_waiter",
+        "at",
+        "batch",
+        "closed",
+        "count",
+        "eager",
+        "hand",
+        "holding",
+        "rows",
+        "timer_waits",
+    )
 
     def __init__(self) -> None:
         self._queue: deque[Rows] = deque()

@@ -1,7 +1,7 @@
 """Asking and answering: a record may carry where its answer goes; the first yield of its event is sent there.
 
 On the wire a request has the headers `streamz-reply-to` (a topic) and `streamz-correlation` (an id). The answer is a
-record of that topic whose key is the id and whose value is JSON; a failed event answers with the header `streamz-error`.
+record of that topic: its key is the id, its value JSON. A failed event answers with the header `streamz-error`.
 """
 
 import asyncio

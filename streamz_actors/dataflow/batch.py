@@ -20,8 +20,18 @@ class Batch:
     """Columns of equal length. `offsets` are those of the source records each row came from, at `origin`."""
 
     __slots__ = (
-        "_keys", "_values", "branches", "headers", "key_schema", "offsets", "olds", "origin", "raw_keys", "raw_values",
-        "timestamps", "value_schema",
+        "_keys",
+        "_values",
+        "branches",
+        "headers",
+        "key_schema",
+        "offsets",
+        "olds",
+        "origin",
+        "raw_keys",
+        "raw_values",
+        "timestamps",
+        "value_schema",
     )
 
     def __init__(
@@ -51,8 +61,14 @@ class Batch:
     @classmethod
     def from_raw(cls, raw: RawBatch, key_schema: Schema[Any], value_schema: Schema[Any]) -> "Batch":
         return cls(
-            TopicPartition(raw.topic, raw.partition), raw.offsets, raw.timestamps, key_schema, value_schema,
-            raw_keys=raw.keys, raw_values=raw.values, headers=raw.headers,
+            TopicPartition(raw.topic, raw.partition),
+            raw.offsets,
+            raw.timestamps,
+            key_schema,
+            value_schema,
+            raw_keys=raw.keys,
+            raw_values=raw.values,
+            headers=raw.headers,
         )
 
     def __len__(self) -> int:
@@ -137,9 +153,17 @@ class Batch:
             return None if column is None else pick(column)
 
         return Batch(
-            self.origin, pick(self.offsets), pick(self.timestamps), self.key_schema, self.value_schema,
-            keys=picked(self._keys), values=picked(self._values), raw_keys=picked(self.raw_keys),
-            raw_values=picked(self.raw_values), headers=picked(self.headers), olds=picked(self.olds),
+            self.origin,
+            pick(self.offsets),
+            pick(self.timestamps),
+            self.key_schema,
+            self.value_schema,
+            keys=picked(self._keys),
+            values=picked(self._values),
+            raw_keys=picked(self.raw_keys),
+            raw_values=picked(self.raw_values),
+            headers=picked(self.headers),
+            olds=picked(self.olds),
             branches=picked(self.branches),
         )
 

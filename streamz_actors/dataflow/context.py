@@ -77,7 +77,9 @@ class Link:
 
     def get(self, what: str) -> Runtime:
         if self.runtime is None:
-            raise NotRunning(f"{what} needs the running application: use it in a handler or inside `async with app.running():`")
+            raise NotRunning(
+                f"{what} needs the running application: use it in a handler or inside `async with app.running():`"
+            )
         return self.runtime
 
 

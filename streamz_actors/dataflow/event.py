@@ -21,7 +21,9 @@ class Event(Generic[K, V]):
     partition: int
     offset: int
 
-    async def forward(self, topic: Any, *, key: Any = None, value: Any = None, headers: Headers | None = None) -> RecordMetadata:
+    async def forward(
+        self, topic: Any, *, key: Any = None, value: Any = None, headers: Headers | None = None
+    ) -> RecordMetadata:
         """Sends this record on to `topic`, under its own key, value, timestamp and headers where none is given."""
         metadata: RecordMetadata = await topic.send(
             key=self.key if key is None else key,

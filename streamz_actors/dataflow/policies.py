@@ -40,7 +40,9 @@ class Retry:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise ConfigError(f"Retry(attempts={self.attempts}): at least one retry is needed; use Skip() or DeadLetter() for none")
+            raise ConfigError(
+                f"Retry(attempts={self.attempts}): at least one retry is needed; use Skip() or DeadLetter() for none"
+            )
 
     def pause(self, attempt: int) -> float:
         """Seconds to wait before retry number `attempt`, counted from 1."""

@@ -14,7 +14,7 @@ from streamz_actors.errors import TopologyError
 
 @dataclass(eq=False, frozen=True)
 class SubTopology:
-    """A connected part. Its name is that of its first source topic in alphabetical order, without the application's id."""
+    """A connected part, named for its first source topic in alphabetical order (without the application's id)."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -56,7 +56,9 @@ def split(topology: Topology, existing: Mapping[str, int], default_partitions: i
         if node.agent and node.named_tables is None and node.parents:
             by_count.setdefault(first[groups.find(node)], []).append(node)
     for count, agents in by_count.items():
-        groups.join(agents[0], *agents[1:], *(table for table in free if _belongs(table, count, by_count, default_partitions)))
+        groups.join(
+            agents[0], *agents[1:], *(table for table in free if _belongs(table, count, by_count, default_partitions))
+        )
     final = counts()
     parts = [
         _build(topology, members, final[group], existing, default_partitions)
@@ -86,7 +88,9 @@ def _partitions(members: Sequence[object], existing: Mapping[str, int], default:
         listed = ", ".join(
             f"{name} ({count})" for source in fixed for name, count in source_counts(source, existing, default).items()
         )
-        raise TopologyError(f"these topics are joined and must have equal partition counts: {listed}; use .repartition() on one of them")
+        raise TopologyError(
+            f"these topics are joined and must have equal partition counts: {listed}; use .repartition() on one of them"
+        )
     if counts and (copartitioned or len(fixed) == len(sources)):
         return max(counts)
     return max([*counts, default]) if sources else 0
@@ -96,7 +100,9 @@ def _adapts(source: SourceNode, existing: Mapping[str, int]) -> bool:
     return source.flexible and source.topic.partitions is None and source.topic.name not in existing
 
 
-def _build(topology: Topology, members: Sequence[object], partitions: int, existing: Mapping[str, int], default: int) -> SubTopology:
+def _build(
+    topology: Topology, members: Sequence[object], partitions: int, existing: Mapping[str, int], default: int
+) -> SubTopology:
     chosen = set(members)
     nodes = tuple(node for node in topology.nodes if node in chosen)
     stores = tuple(spec for spec in topology.tables if spec in chosen)
@@ -104,16 +110,24 @@ def _build(topology: Topology, members: Sequence[object], partitions: int, exist
     topics: dict[str, int] = {}
     for node in nodes:
         if isinstance(node, SourceNode):
-            topics |= {topic_: partitions for topic_ in node.topic.names} if _adapts(node, existing) else source_counts(node, existing, default)
+            topics |= (
+                dict.fromkeys(node.topic.names, partitions)
+                if _adapts(node, existing)
+                else source_counts(node, existing, default)
+            )
     prefix = f"{topology.app_id}-"
     name = min(topics).removeprefix(prefix)
     in_order = frozenset(node for node in nodes if _meet_again(children[node], children))
     written = {store.name for node in nodes if node.kind == "changes" for store in node.stores}
     followers = {
-        table: tuple(node for node in nodes if node.kind == "changes" and any(store.name == table for store in node.stores))
+        table: tuple(
+            node for node in nodes if node.kind == "changes" and any(store.name == table for store in node.stores)
+        )
         for table in written
     }
-    return SubTopology(name, nodes, stores, partitions, topics, children, in_order, followers, _wanting_olds(nodes, children))
+    return SubTopology(
+        name, nodes, stores, partitions, topics, children, in_order, followers, _wanting_olds(nodes, children)
+    )
 
 
 def _wanting_olds(nodes: Sequence[Node], children: Mapping[Node, tuple[Node, ...]]) -> frozenset[Node]:
@@ -144,7 +158,7 @@ def _reach(node: Node, children: Mapping[Node, tuple[Node, ...]]) -> set[object]
 
 
 class _Groups:
-    """Disjoint sets (union–find), remembering the order in which members came."""
+    """Disjoint sets (union-find), remembering the order in which members came."""
 
     def __init__(self) -> None:
         self._parent: dict[object, object] = {}

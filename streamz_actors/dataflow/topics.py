@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
@@ -43,7 +43,10 @@ class Topic(Generic[K, V]):
         if not self.names:
             raise TopologyError("a topic needs at least one name")
         if not isinstance(self.on_decode_error, Fail | Skip | DeadLetter):
-            raise TopologyError(f"topic {self.names[0]!r}: on_decode_error takes Fail(), Skip() or DeadLetter(), not {self.on_decode_error!r}")
+            raise TopologyError(
+                f"topic {self.names[0]!r}: on_decode_error takes Fail(), Skip() or DeadLetter(), "
+                f"not {self.on_decode_error!r}"
+            )
 
     @property
     def name(self) -> str:

@@ -55,7 +55,9 @@ class TopologyBuilder:
 
     def add(self, node: Node) -> Node:
         if self.frozen:
-            raise TopologyError(f"{node.kind} {node.name!r} was declared after the application was started: declare first, then run")
+            raise TopologyError(
+                f"{node.kind} {node.name!r} was declared after the application was started: declare first, then run"
+            )
         self.nodes.append(node)
         return node
 
@@ -64,7 +66,8 @@ class TopologyBuilder:
             for other in self.topics:
                 if name in other.names and not same_shape(topic, other):
                     raise TopologyError(
-                        f"topic {name!r} is declared twice, as {shape(other)} and as {shape(topic)}: declare it once and use that object"
+                        f"topic {name!r} is declared twice, as {shape(other)} and as {shape(topic)}: "
+                        f"declare it once and use that object"
                     )
         self.topics.append(topic)
         return topic
@@ -76,8 +79,12 @@ class TopologyBuilder:
             for name in topic.names:
                 clash = next((node for node in self.sources.values() if name in node.topic.names), None)
                 if clash is not None:
-                    raise TopologyError(f"topic {name!r} is read alone and as a part of {clash.topic}: read each topic in one way")
-            node = SourceNode(key, "source", _no_operator, topic=topic, flexible=flexible, reads_keys=False, reads_values=False)
+                    raise TopologyError(
+                        f"topic {name!r} is read alone and as a part of {clash.topic}: read each topic in one way"
+                    )
+            node = SourceNode(
+                key, "source", _no_operator, topic=topic, flexible=flexible, reads_keys=False, reads_values=False
+            )
             self.add(node)
             self.sources[key] = node
         return self.sources[key]
@@ -85,7 +92,8 @@ class TopologyBuilder:
     def table(self, spec: StoreSpec) -> StoreSpec:
         if spec.name in self.tables or spec.name in self.globals:
             raise TopologyError(
-                f"two tables are named {spec.name!r}: names of tables, aggregates and stored results must differ (pass name=)"
+                f"two tables are named {spec.name!r}: names of tables, aggregates and stored results must differ "
+                f"(pass name=)"
             )
         self.tables[spec.name] = spec
         return spec
@@ -101,17 +109,25 @@ class TopologyBuilder:
             raise TopologyError(f"two agents are named {name!r}: pass name=")
         self.agents.add(name)
 
-    def internal_topic(self, name: str, kind: str, key_schema: Schema[Any], value_schema: Schema[Any], **settings: Any) -> Topic[Any, Any]:
+    def internal_topic(
+        self, name: str, kind: str, key_schema: Schema[Any], value_schema: Schema[Any], **settings: Any
+    ) -> Topic[Any, Any]:
         """`<app id>-<name>-<kind>`; a second of the same name is an error."""
         full = f"{self.app_id}-{name}-{kind}"
         if any(full in topic.names for topic in self.topics):
-            raise TopologyError(f"two parts of the topology would use the internal topic {full!r}: pass name= to one of them")
+            raise TopologyError(
+                f"two parts of the topology would use the internal topic {full!r}: pass name= to one of them"
+            )
         return self.topic(Topic((full,), key_schema, value_schema, self.link, internal=True, **settings))
 
     def freeze(self) -> Topology:
         self.frozen = True
         return Topology(
-            self.app_id, tuple(self.nodes), tuple(self.tables.values()), tuple(self.globals.values()), tuple(self.topics)
+            self.app_id,
+            tuple(self.nodes),
+            tuple(self.tables.values()),
+            tuple(self.globals.values()),
+            tuple(self.topics),
         )
 
 

@@ -27,7 +27,7 @@ class Store(ABC):
 
     @abstractmethod
     def write(self, pairs: Iterable[Pair], offset: int | None = None) -> None:
-        """Applies all pairs, a later one over an earlier one of its key, and the covered changelog offset: atomically."""
+        """Applies all pairs, later ones over earlier ones, and the covered changelog offset: atomically."""
 
     @property
     @abstractmethod

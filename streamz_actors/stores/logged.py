@@ -179,7 +179,7 @@ class LoggedStore:
     @property
     def dirty(self) -> int:
         """Keys that the next commit would flush."""
-        return len(self.overlay)
+        return len(self.overlay) + len(self._flushing)
 
     def drop(self) -> None:
         """Forgets everything that is not committed, and the cache."""
@@ -188,8 +188,11 @@ class LoggedStore:
     # -- committing
 
     def begin_flush(self) -> tuple[list[bytes], list[bytes | None], list[int]]:
-        """Takes the overlay, as columns of keys, encoded values and timestamps; writes from now on are of the next commit."""
-        self._flushing, self.overlay = self.overlay, {}
+        """Takes the overlay, as columns of keys, encoded values and timestamps; later writes are of the next commit.
+
+        What an earlier flush took and did not bring to its end, because it failed or was cancelled, is taken again.
+        """
+        self._flushing, self.overlay = {**self._flushing, **self.overlay}, {}
         keys = list(self._flushing)
         values = [entry.raw for entry in self._flushing.values()]
         waiting = [row for row, entry in enumerate(self._flushing.values()) if entry.raw is None and not entry.deleted]

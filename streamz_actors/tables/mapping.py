@@ -1,4 +1,4 @@
-"""One partition of a table at run time: typed keys and values over a logged store, written by handlers and operators."""
+"""One partition of a table at run time: typed keys and values over a logged store."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -10,7 +10,6 @@ from streamz_actors.errors import WrongPartition
 from streamz_actors.stores.abc import Store
 from streamz_actors.stores.logged import Entry, LoggedStore
 from streamz_actors.types import partition_of
-
 
 _NO_KEY: Final = object()
 

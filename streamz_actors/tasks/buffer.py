@@ -52,7 +52,7 @@ class PartitionBuffer:
         self.count += len(raw)
 
     def head(self) -> Batch | None:
-        """The batch that holds the next record, opened; None if nothing is buffered. All its rows may be taken or gone."""
+        """The batch with the next record, opened; None if nothing is buffered. All its rows may be gone."""
         if self._head is None and self._queue:
             raw = self._queue.popleft()
             self._head, self._poison = self._open(raw)

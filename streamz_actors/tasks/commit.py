@@ -1,14 +1,15 @@
 """The commit, in numbered steps. Offsets move only here, and only after everything that they caused is delivered.
 
     1  stop stepping, and let changes of tables reach those who follow them       (the caller stops; `settle` follows)
-    2  take the committable offsets, then the overlays: what is written from now on belongs to the next commit
+    2  hand on what finished events have yielded; take the committable offsets, then the overlays: what is written from
+       now on belongs to the next commit
     3  send the overlays to the changelogs; wait for every outstanding send, and check each one
     4  commit the offsets
     5  apply the overlays to the stores, in chunks with the changelog position that each covers
 
 A crash after 2 loses nothing: the changelog and the offsets are those of the last commit, and what was sent since comes
-again. After 3 the changelog is ahead of the offsets: records are handled twice, never not at all. After 4 the stores are
-behind the changelog: restart replays it from the stored position. So a store never holds what its changelog lacks.
+again. After 3 the changelog is ahead of the offsets: records are handled twice, never not at all. After 4 the stores
+are behind the changelog: restart replays it from the stored position. So a store never holds what its changelog lacks.
 """
 
 import asyncio
@@ -65,6 +66,8 @@ async def commit(
     # 1: the caller does not step while this runs; actors of an at-least-once application go on.
     watch("stopped")
     # 2
+    for task in tasks:
+        task.flush()
     offsets: dict[TopicPartition, int] = {}
     for task in tasks:
         offsets |= task.committable()

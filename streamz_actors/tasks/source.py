@@ -12,14 +12,14 @@ from streamz_actors.types import TopicPartition
 
 
 class Source:
-    """Opens the raw batches of one topic. `keys` and `values`: whether somebody reads them decoded."""
+    """Opens raw batches of one topic. `keys` and `values`: whether somebody reads them decoded."""
 
     def __init__(self, topic: Topic[object, object], failures: Failures, *, keys: bool, values: bool) -> None:
         self._topic, self._failures = topic, failures
         self._keys, self._values = keys, values or topic.timestamp is not None
 
     def open(self, raw: RawBatch) -> Opened:
-        """The batch, without the records that could not be decoded; up to the first of them if the policy is to fail."""
+        """The batch without the records that could not be decoded; up to the first of them under `Fail`."""
         topic = self._topic
         bad: list[tuple[int, DecodeError]] = []
         keys = topic.key_schema.decode_all(raw.keys, bad) if self._keys else None

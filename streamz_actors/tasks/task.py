@@ -142,7 +142,6 @@ class Task:
 
     def drain(self) -> None:
         """No event is given to an actor from now on; those in hand go on to their end."""
-        self.buffer.clear()
         for leg in self._legs:
             leg.drain()
 

@@ -1,4 +1,4 @@
-"""`TestDriver`: an application in one event loop, with a broker in memory and a clock that moves only when it is told to.
+"""`TestDriver`: an application in one event loop, with a broker in memory and a clock that only the test moves.
 
 It runs the real worker with all partitions; what is the test's is time, and when to look.
 """
@@ -129,10 +129,9 @@ class TestDriver:
         name = declared.name if declared is not None else str(topic)
         raw_key = declared.key_schema.encode(key) if declared is not None else key
         raw_value = declared.value_schema.encode(value) if declared is not None else value
-        metadata = await self.send_raw(
+        return await self.send_raw(
             name, key=raw_key, value=raw_value, timestamp=timestamp, headers=headers, partition=partition
         )
-        return metadata
 
     async def send_raw(
         self,
@@ -152,7 +151,7 @@ class TestDriver:
         return metadata
 
     async def advance(self, seconds: float) -> None:
-        """Moves the wall clock: timers fire in order, each followed by what comes of it; operators are told at the end."""
+        """Moves the wall clock: timers fire in order, each with what comes of it; operators are told at the end."""
         end = self.clock.monotonic() + seconds
         while self.clock.advance_to_next(end):
             await self.settle()

@@ -101,7 +101,7 @@ class Share:
 
 
 class Assignor(Protocol):
-    """Who gets which partition: one instance per consumer; the group's leader runs `assign`. None of these may raise."""
+    """Who gets which partition: one instance per consumer; the group's leader runs `assign`. Nothing here may raise."""
 
     name: str
 
@@ -126,7 +126,7 @@ class Listener(Protocol):
         ...
 
     def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
-        """The new assignment. Synchronous: `pause` and `seek` called here act before any record of it is returned."""
+        """The new assignment. `pause` and `seek` called here act before any record of it is returned."""
         ...
 
 

@@ -13,6 +13,9 @@ from streamz_actors.errors import TopicMismatch
 from streamz_actors.transport.abc import Admin, TopicInfo, TopicSpec
 from streamz_actors.worker.spec import Spec
 
+DEAD_LETTERS = {"retention.ms": "-1"}
+"""Dead letters keep their records' timestamps: a limit would delete those of old events as soon as they arrive."""
+
 logger = logging.getLogger("streamz_actors.worker")
 
 
@@ -91,8 +94,9 @@ def _check(
         return
     if topic is not None and topic.internal:
         raise TopicMismatch(
-            f"topic {name!r} has {info.partitions} partitions, but its sub-topology has {declared}: the state of {spec.app_id!r} "
-            f"was made for another partition count. Give the topics their former count, or reset the application's internal topics"
+            f"topic {name!r} has {info.partitions} partitions, but its sub-topology has {declared}: the state of "
+            f"{spec.app_id!r} was made for another partition count. Give the topics their former count, or reset the "
+            f"application's internal topics"
         )
     raise TopicMismatch(
         f"topic {name!r} has {info.partitions} partitions, but is declared with {declared}: "
@@ -102,5 +106,5 @@ def _check(
 
 def _spec_of(name: str, topic: Topic[Any, Any] | None, count: int, settings: Settings) -> TopicSpec:
     if topic is None:
-        return TopicSpec(name, count, settings.topic_replication_factor)
+        return TopicSpec(name, count, settings.topic_replication_factor, DEAD_LETTERS)
     return TopicSpec(name, count, topic.replication_factor or settings.topic_replication_factor, topic.settings)

@@ -1,4 +1,4 @@
-"""Repartition topics keep a record until it is committed, then it is deleted: they have no retention limit of their own."""
+"""Repartition topics have no retention limit: a record is deleted once it is committed."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from streamz_actors.agents.replies import Replies
+from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.transport.abc import Reader, TopicSpec, Transport
@@ -23,10 +24,11 @@ class Questions:
         background: Background,
         topic: str,
         counts: dict[str, int],
+        clock: Clock,
         patience: float,
     ) -> None:
         self._transport, self._collector, self._background, self._counts = transport, collector, background, counts
-        self._patience = patience
+        self._clock, self._patience = clock, patience
         self._replies = Replies(topic)
         self._opening: asyncio.Future[None] | None = None
         self._reader: Reader | None = None
@@ -66,7 +68,7 @@ class Questions:
             self._replies.deliver(correlation, value, headers)
             return
         self._counts.setdefault(topic, 1)
-        self._collector.add(topic, [correlation], [value], [0], [headers])
+        self._collector.add(topic, [correlation], [value], [self._clock.now()], [headers])
 
     async def close(self) -> None:
         """Removes the reply topic, if there is one."""

@@ -13,7 +13,7 @@ Call = Callable[[], Awaitable[None] | None]
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Something called every `interval` seconds, counted from the end of the call before; the first after one interval."""
+    """Something called every `interval` seconds, counted from the end of the last call; first after one interval."""
 
     name: str
     function: Call

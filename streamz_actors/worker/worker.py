@@ -9,7 +9,7 @@ A turn: take in what has been polled → carry out an assignment → step the ta
 import asyncio
 import enum
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from streamz_actors.assignment.assignor import WholeAssignor
@@ -46,6 +46,8 @@ IN_FLIGHT = 50_000
 """Records sent and not acknowledged at which nothing more is stepped."""
 DRAIN = 10.0
 """Seconds that events in hand get to end in when the worker stops."""
+LOOK = 0.05
+"""Seconds between two looks at whether everything has ended."""
 BLOCKED = 0.01
 """Seconds until a blocked task is looked at again."""
 
@@ -101,7 +103,9 @@ class Worker:
         )
         self.members = Membership(self._commit_before_rebalance, self._fetched, self.wake)
         reply_topic = f"{spec.app_id}-replies-{name}"
-        self.questions = Questions(transport, self.collector, self._background, reply_topic, self._counts, patience)
+        self.questions = Questions(
+            transport, self.collector, self._background, reply_topic, self._counts, clock, patience
+        )
         self._channels = ChannelAgents(spec.agents, self)
         self._schedules = Schedules(spec, clock, self._background, lambda: self.members.leads)
         self._purge = Purge(transport.admin, self._background)
@@ -361,19 +365,40 @@ class Worker:
     # -- ending
 
     async def _drain(self) -> None:
-        """Lets what is in hand end, commits, and leaves the rest to the next start."""
+        """Nothing more is stepped. What actors have got is worked off, then what is in hand; then it is committed.
+
+        After `DRAIN` seconds the rest is left to the next start.
+        """
         if self.status is not WorkerStatus.RUNNING:
             return
         self.status = WorkerStatus.DRAINING
-        for task in self.tasks.values():
-            task.drain()
+        tasks = [task for task in self.assigned.running() if not task.broken]
         deadline = self.clock.monotonic() + DRAIN
-        while any(not task.drained for task in self.tasks.values()) and self.clock.monotonic() < deadline:
+        for task in tasks:
+            task.buffer.clear()
+        await self._until(lambda: all(task.idle for task in tasks), tasks, deadline)
+        for task in tasks:
+            task.drain()
+        await self._until(lambda: all(task.drained for task in tasks), tasks, deadline)
+        await self.commit()
+
+    async def _until(self, done: Callable[[], bool], tasks: Sequence[Task], deadline: float) -> None:
+        """Waits for `done`, while changes of tables still flow to those who follow them."""
+        while not done() and self.clock.monotonic() < deadline:
             self._wakeup.clear()
-            timer = self.clock.call_later(0.1, self.wake)
+            followed = [self._follow(task) for task in tasks]
+            if any(followed):
+                continue
+            timer = self.clock.call_later(LOOK, self.wake)
             await self._wakeup.wait()
             timer.cancel()
-        await self.commit()
+
+    def _follow(self, task: Task) -> bool:
+        try:
+            return not task.broken and task.step()
+        except StreamzError as error:
+            self._fail(error)
+            return False
 
     def _fail(self, error: BaseException) -> None:
         """The first failure ends the worker; later ones are its consequences and are logged."""
