@@ -103,7 +103,8 @@ def main(application: Application | None = None, arguments: Sequence[str] | None
         sys.exit(error.exit_code)
     except Exception as error:
         _told(session, error)
-        session.report(one_line(error))
+        hint = "" if session.debug or isinstance(error, StreamzError) else "; --debug shows the traceback"
+        session.report(one_line(error) + hint)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     sys.exit(0)
 

@@ -22,7 +22,7 @@ from streamz_actors.types import RecordMetadata, partition_of
 url_option = click.option("--url", help="Of a running worker. Default: as web_host and web_port say.")
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # a VALUE may be -1
 @click.argument("topic")
 @click.argument("value", required=False)
 @click.option("--key", "-k", help="Text for keys of type str, else JSON.")

@@ -1,12 +1,13 @@
 """What the command line says of an error: one line, and where in the user's code it arose."""
 
+import sysconfig
 import traceback
 from pathlib import Path
 
 from streamz_actors.errors import HandlerError, StreamzError
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_FOREIGN = ("site-packages", "dist-packages", "<frozen", "importlib")
+_FOREIGN = ("site-packages", "dist-packages", sysconfig.get_path("stdlib"))
 
 
 def one_line(error: BaseException) -> str:
@@ -33,9 +34,14 @@ def _place(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not any(part in frame.filename for part in _FOREIGN) and PACKAGE not in Path(frame.filename).parents:
+        if _is_users(frame.filename):
             return f" ({_short(frame.filename)}, line {frame.lineno})"
     return ""
+
+
+def _is_users(filename: str) -> bool:
+    path = Path(filename)
+    return PACKAGE not in path.parents and not any(part in filename for part in _FOREIGN) and path.is_file()
 
 
 def _short(filename: str) -> str:
