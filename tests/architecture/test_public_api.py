@@ -34,8 +34,8 @@ def test_the_public_names_are_those_that_were_agreed_on() -> None:
     assert set(streamz_actors.__all__) == PUBLIC
 
 
-def test_the_public_names_are_sorted_and_none_is_listed_twice() -> None:
-    assert list(streamz_actors.__all__) == sorted(set(streamz_actors.__all__), key=str.casefold)
+def test_no_public_name_is_listed_twice() -> None:
+    assert len(streamz_actors.__all__) == len(set(streamz_actors.__all__))
 
 
 def test_the_root_holds_no_other_public_name() -> None:

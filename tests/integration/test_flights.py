@@ -1,17 +1,24 @@
-"""The flights on a real Kafka: the whole year end to end, with the worker killed in the middle of it.
+"""The flights on a real Kafka: the whole year as the demo shows it, twice; and with the worker killed in the middle.
 
-Worker and feeder are processes of their own, as a user starts them; what they kept and sent is read from Kafka.
+Worker and feeder are processes, as a user starts them; what they kept and sent is read from Kafka and over HTTP.
 """
 
 import asyncio
+import json
 import signal
+import socket
+import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import convert
 
 from apps.flights import data
+from apps.flights.models import Enriched
+from apps.flights.rows import enriched_row
 from apps.flights.truth import Truth
 from streamz_actors.transport.abc import Transport
 from tests.integration.kafka_contents import contents, count, table
@@ -20,6 +27,29 @@ from tests.integration.processes import Child, process, worker
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(500)]
 
 FLIGHTS = 336_776
+CARRIER = ("flights", "cancelled", "dep_delay_sum", "dep_delay_count")
+ROUTE = ("flights", "worst_arr_delay")
+OURS = ("flights", "weather", "airlines", "airports", "planes", "enriched", "alerts")
+
+
+@pytest.fixture(autouse=True)
+async def nothing_fed(kafka: Transport) -> None:
+    """Each test begins with a cluster that has seen no flight."""
+    names = [topic.name for topic in await kafka.admin.list_topics()]
+    await kafka.admin.delete([name for name in names if name in OURS or name.startswith("flights-")])
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def asked(port: int, path: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +67,28 @@ async def until(at_least: int, measured: Callable[[], Awaitable[int]], child: Ch
         while await measured() < at_least:
             assert child.popen.poll() is None, child.said()
             await asyncio.sleep(0.5)
+
+
+async def test_the_demo_comes_to_the_truth_and_to_the_same_when_it_runs_again(
+    kafka: Transport, kafka_url: str, tmp_path: Path, truth: Truth
+) -> None:
+    settings = {"STREAMZ_DATA_DIR": str(tmp_path / "state")}
+    for name in ("first", "again"):
+        port = free_port()
+        arguments = ("apps.flights.demo", "--kafka", kafka_url, "--port", str(port))
+        with process(tmp_path / f"{name}.log", *arguments, **settings) as demo:
+            await asyncio.to_thread(demo.until_it_says, "The application stays up", 300)
+            answer = await asyncio.to_thread(asked, port, "/v1/tables/carriers/UA")
+            demo.popen.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(demo.wait) == 0
+        assert answer["value"]["flights"] == 58_665
+        held = await table(kafka, "flights-carriers-changelog")
+        assert {code: tuple(row[column] for column in CARRIER) for code, row in held.items()} == truth.carriers()
+        routes = await table(kafka, "flights-routes-changelog")
+        assert {route: tuple(row[column] for column in ROUTE) for route, row in routes.items()} == truth.routes()
+        assert await count(kafka, "enriched") == FLIGHTS
+    rows = [convert(row, Enriched) for _, row in await contents(kafka, "enriched")]
+    assert Counter(map(enriched_row, rows)) == Counter(truth.enriched())
 
 
 async def test_killed_in_the_middle_and_restarted_it_loses_nothing(
