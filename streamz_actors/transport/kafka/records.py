@@ -35,7 +35,7 @@ class Response:
         self._check_crcs = records._check_crcs
         self._position: int = records.next_fetch_offset
         # Never started, it would hold itself and the response's bytes in a circle until a garbage collection.
-        records._records_iterator.close()
+        records._records_iterator = None
         self._pieces = deque(pieces(partition, records))
         self.end = self._pieces[-1].next_offset if self._pieces else self._position
 
