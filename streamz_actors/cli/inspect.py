@@ -119,7 +119,11 @@ def _fields(schema: Mapping[str, Any]) -> list[str]:
 
 @click.command()
 @click.option(
-    "--format", "form", type=click.Choice(["text", "mermaid", "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "mermaid", "json"]),
+    default="text",
+    help="text (the default), mermaid or json.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @pass_session

@@ -51,6 +51,11 @@ def _parameter(name: str) -> str:
     return f"setting_{name}"
 
 
+def is_setting(parameter: click.Parameter) -> bool:
+    """Whether it is the option of a setting."""
+    return str(parameter.name).startswith("setting_")
+
+
 def _option(info: SettingInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     flag = f"--{info.name.replace('_', '-')}"
     metavar = f"[{'|'.join(info.choices)}]" if info.choices else _METAVARS[info.kind]

@@ -33,7 +33,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--log-level", type=click.Choice(LEVELS), default="info", show_default=True, help="The least that is logged."
     )
     loop = click.option(
-        "--uvloop/--no-uvloop", "fast_loop", default=True, help="Use uvloop where it is installed.  [default: yes]"
+        "--uvloop/--no-uvloop", "fast_loop", default=True, help="Use uvloop, where it is installed. Default: yes."
     )
     return level(loop(settings_options()(function)))
 
