@@ -80,30 +80,32 @@ async def _work(application: Application, settings: Settings, overrides: dict[st
     """The worker, and beside it what tells of its start. Raises what makes the worker fail."""
     running = application.worker(bounded=bounded, **overrides)
     with stop_on_signals(running.stop):
-        work = asyncio.create_task(running.run(), name="worker")
-        telling = asyncio.create_task(_tell(application, settings, running.worker), name="start")
+        ready = asyncio.create_task(running.ready(), name="ready")
+        telling = asyncio.create_task(_tell(application, settings, running.worker, ready), name="start")
         try:
-            await work
+            await running.run()
         finally:
-            telling.cancel()
+            if not ready.done():
+                ready.cancel()
+                telling.cancel()
             with suppress(asyncio.CancelledError):
                 await telling
     logger.info("stopped: everything in hand is committed")
 
 
-async def _tell(application: Application, settings: Settings, worker: Worker) -> None:
+async def _tell(application: Application, settings: Settings, worker: Worker, ready: "asyncio.Task[None]") -> None:
     """Announces the worker, shows how its tables are restored, and settles the process once it is ready."""
     watched = at_terminal() and settings.log_format == "plain"
     bars = Restores()
     announced = False
     try:
-        while not worker.ready.is_set():
+        while not ready.done():
             if not announced and (worker.address or not settings.web_enabled):
                 announced = True
                 _announce(application, settings, worker, watched=watched)
             if watched:
                 bars.show(worker.restorer.progress)
-            await asyncio.sleep(LOOK)
+            await asyncio.wait((ready,), timeout=LOOK)
     finally:
         bars.close()
     if not announced:
