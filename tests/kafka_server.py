@@ -2,7 +2,7 @@
 
 A conftest.py makes it known to its folder: `from tests.kafka_server import kafka_url as kafka_url`. The first test that
 asks for it starts it. It is never skipped: without Java and Maven those tests fail, with scripts/kafka's message.
-STREAMZ_TEST_KAFKA=kafka://host:port uses one that runs already.
+TEST_KAFKA=kafka://host:port uses one that runs already.
 """
 
 import os
@@ -78,7 +78,7 @@ class Shared:
 @pytest.fixture(scope="session")
 def kafka_url() -> Iterator[str]:
     """The URL of a real Kafka."""
-    given = os.environ.get("STREAMZ_TEST_KAFKA")
+    given = os.environ.get("TEST_KAFKA")
     if given:
         yield given
         return
