@@ -15,7 +15,7 @@ from typing import Any
 from streamz_actors.agents.lane import Lane
 from streamz_actors.agents.outbox import Outbox
 from streamz_actors.agents.replies import Asked, asked
-from streamz_actors.agents.stream import AgentStream
+from streamz_actors.agents.stream import AgentStream, Finish
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Context, current
 from streamz_actors.dataflow.node import Place
@@ -43,6 +43,7 @@ class Actor:
         self._followed = any(state.followed for state in context.states.values())
         self._attempts = 0
         self._finished = 0
+        self._finish: Finish = self._finish_calls if outbox.holds else self._close_event
 
     async def run(self) -> None:
         current.set(self._context)
@@ -91,19 +92,13 @@ class Actor:
         finally:
             await running.aclose()
 
-    def _finish(self) -> Any:
-        """The event in hand is done; gives something to await only where functions are among the sinks."""
-        if self._outbox.calls:
-            return self._finish_calls()
-        self._close_event()
-        return None
-
     async def _finish_calls(self) -> None:
         await self._outbox.call()
         self._close_event()
 
     def _close_event(self) -> None:
-        context, lane = self._context, self._lane
+        """The event in hand is done."""
+        context, lane, outbox = self._context, self._lane, self._outbox
         batch = context.batch
         if lane.hand or (batch is not None and batch.headers is not None):
             self._answer(None)  # first, because an answer that cannot be written is the event's failure
@@ -111,8 +106,8 @@ class Actor:
             if self._followed:
                 self._tell_changes()
             context.journal.clear()
-        if self._outbox.used:
-            self._outbox.keep()
+        if outbox.used:
+            outbox.keep()
         lane.done()
         self._finished += 1
         self._attempts = 0

@@ -26,9 +26,8 @@ class TopicColumns:
         self.keys: list[bytes | None] = []
         self.values: list[bytes | None] = []
         self.timestamps: list[int] = []
-        self.headers: list[Headers] = []
-        self._any_headers = False
-        self.mark = 0
+        self.headers: list[Headers] | None = None
+        """None as long as no row has any."""
         self._batch: Batch | None = None
         self._raw_keys: list[bytes | None] | None = None
 
@@ -41,44 +40,42 @@ class TopicColumns:
         self.values.append(self._encode(value))
         self.keys.append(raw_keys[index] if raw_keys is not None else self._encode_key(batch.key_at(index)))
         self.timestamps.append(batch.timestamps[index])
-        self.headers.append(())
+        if self.headers is not None:
+            self.headers.append(())
 
     def put_out(self, batch: Batch, index: int, out: Out[Any]) -> None:
         """The key of the row is looked at only where `out` has none: it need not fit the topic."""
+        headers = header_tuple(out.headers)
+        if headers and self.headers is None:
+            self.headers = [()] * len(self.timestamps)
         if out.key is None:
             self.put(batch, index, out.value)
-            self.timestamps.pop()
-            self.headers.pop()
         else:
             self.values.append(self._encode(out.value))
             self.keys.append(self._encode_key(out.key))
-        self.timestamps.append(batch.timestamps[index] if out.timestamp is None else out.timestamp)
-        self.headers.append(header_tuple(out.headers))
-        self._any_headers = self._any_headers or bool(out.headers)
+            self.timestamps.append(batch.timestamps[index])
+            if self.headers is not None:
+                self.headers.append(())
+        if out.timestamp is not None:
+            self.timestamps[-1] = out.timestamp
+        if self.headers is not None:
+            self.headers[-1] = headers
 
-    def keep(self) -> None:
-        self.mark = len(self.timestamps)
-
-    def drop(self) -> None:
+    def cut(self, rows: int) -> None:
+        """Drops all but the first `rows`."""
         for column in (self.keys, self.values, self.timestamps, self.headers):
-            del column[self.mark :]
+            if column is not None:
+                del column[rows:]
 
-    def flush(self, collector: Collector) -> None:
-        """Hands on the rows of finished events; those of an event under way stay."""
-        mark = self.mark
-        if not mark:
-            return
+    def flush(self, rows: int, collector: Collector) -> None:
+        """Hands on the first `rows`; the others stay."""
         keys, values, timestamps, headers = self.keys, self.values, self.timestamps, self.headers
-        self.keys, self.values, self.timestamps, self.headers = (
-            keys[mark:],
-            values[mark:],
-            timestamps[mark:],
-            headers[mark:],
-        )
+        self.keys, self.values, self.timestamps = keys[rows:], values[rows:], timestamps[rows:]
+        self.headers = None if headers is None or not any(headers[rows:]) else headers[rows:]
         for column in (keys, values, timestamps, headers):
-            del column[mark:]
-        self.mark = 0
-        collector.add(self._name, keys, values, timestamps, headers if self._any_headers else None)
+            if column is not None:
+                del column[rows:]
+        collector.add(self._name, keys, values, timestamps, headers)
 
 
 class Outbox:
@@ -94,7 +91,13 @@ class Outbox:
         self._columns = tuple(TopicColumns(topic) for topic in topics)
         self._calls, self._channels = calls, channels
         self._collector = collector
+        self.holds = bool(calls or channels)
+        """Whether there are functions or channels among the sinks, which are given the yields by `call`."""
         self._held: list[Yield] = []
+        self._rows = 0
+        """In every column: each yield goes to every topic."""
+        self._kept = 0
+        """Of these, the first so many are of finished events."""
         self.first: Any = None
         """The event's first yield: what `ask` gets."""
         self.used = False
@@ -103,16 +106,16 @@ class Outbox:
 
     def put(self, batch: Batch, index: int, out: Any) -> None:
         chosen = type(out) is Out
-        value = out.value if chosen else out
         if not self.used:
-            self.used, self.first = True, value
+            self.used, self.first = True, out.value if chosen else out
         for column in self._columns:
             if chosen:
                 column.put_out(batch, index, out)
             else:
-                column.put(batch, index, value)
-        if self._calls or self._channels:
-            self._held.append((batch, index, out if chosen else Out(value)))
+                column.put(batch, index, out)
+        self._rows += 1
+        if self.holds:
+            self._held.append((batch, index, out if chosen else Out(out)))
 
     async def call(self) -> None:
         """Gives the event's yields to the functions and channels among the sinks."""
@@ -130,15 +133,10 @@ class Outbox:
                 )
         self._held.clear()
 
-    @property
-    def calls(self) -> bool:
-        return bool(self._held)
-
     def keep(self) -> None:
         """The event is done: its rows leave at the end of this turn of the loop."""
         self.used, self.first = False, None
-        for column in self._columns:
-            column.keep()
+        self._kept = self._rows
         if not self._scheduled and self._columns:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
@@ -148,9 +146,15 @@ class Outbox:
         self.used, self.first = False, None
         self._held.clear()
         for column in self._columns:
-            column.drop()
+            column.cut(self._kept)
+        self._rows = self._kept
 
     def flush(self) -> None:
+        """Hands on the rows of finished events; those of an event under way stay."""
         self._scheduled = False
+        kept, self._kept = self._kept, 0
+        if not kept:
+            return
+        self._rows -= kept
         for column in self._columns:
-            column.flush(self._collector)
+            column.flush(kept, self._collector)

@@ -1,14 +1,16 @@
 """What an agent's function iterates: the events of its actor, one by one or in lists."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from streamz_actors.agents.lane import Lane
 from streamz_actors.clock import Clock
-from streamz_actors.dataflow.context import Context
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Context, event_of
 from streamz_actors.dataflow.event import Event
-from streamz_actors.errors import UsageError
+from streamz_actors.errors import DecodeError, UsageError
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -18,6 +20,10 @@ SLICE = 0.005
 
 EVENTS = 64
 """Events between two looks at the clock."""
+
+
+View = Callable[[Batch], Callable[[int], Any]]
+"""How the rows of a batch are given out: a function of a row's index."""
 
 
 class Finish(Protocol):
@@ -37,19 +43,25 @@ class AgentStream(Generic[K, V]):
         self._opened: list[AsyncGenerator[Any, None]] = []
 
     def __aiter__(self) -> AsyncIterator[V]:
-        return self._open(self._values())
+        return self._open(self._each(values_of))
 
     def events(self) -> AsyncIterator[Event[K, V]]:
         """Whole events: key, value, headers, timestamp and place."""
-        return self._open(self._events(self._open(self._values())))
+        return self._open(self._each(events_of))
 
     def items(self) -> AsyncIterator[tuple[K, V]]:
         """Pairs of key and value."""
-        return self._open(self._items(self._open(self._values())))
+        return self._open(self._each(items_of))
 
     def enumerate(self, start: int = 0) -> AsyncIterator[tuple[int, V]]:
         """Pairs of a running number and a value."""
-        return self._open(self._enumerate(self._open(self._values()), start))
+        numbers = count(start)
+
+        def numbered(batch: Batch) -> Callable[[int], tuple[int, Any]]:
+            values = batch.values
+            return lambda row: (next(numbers), values[row])
+
+        return self._open(self._each(numbered))
 
     def take(self, n: int, within: float) -> AsyncIterator[list[V]]:
         """Lists of `n` values, or fewer when `within` seconds have passed since the first of them."""
@@ -66,7 +78,7 @@ class AgentStream(Generic[K, V]):
         for generator in reversed(self._opened):
             await generator.aclose()
 
-    async def _values(self) -> AsyncGenerator[V, None]:
+    async def _each(self, view: View) -> AsyncGenerator[Any, None]:
         lane, context, finish, clock = self._lane, self._context, self._finish, self._clock
         await self._leave()
         turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
@@ -76,12 +88,13 @@ class AgentStream(Generic[K, V]):
                 turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
             batch = context.batch = lane.batch
             assert batch is not None
-            values = batch.values
-            rows = lane.rows
-            while lane.at < len(rows) and not lane.closed:
-                index = context.index = rows[lane.at]
+            give = view(batch)
+            for at, row in enumerate(lane.rows[lane.at :], lane.at):
+                if lane.at != at or lane.closed:
+                    break  # at another place: a second iteration went on in the meantime
+                context.index = row
                 lane.holding = True
-                yield values[index]
+                yield give(row)
                 rest = finish()
                 if rest is not None:
                     await rest
@@ -96,21 +109,6 @@ class AgentStream(Generic[K, V]):
         """A former iteration was left with its event in hand: it is done, for the next one is asked for."""
         if self._lane.in_hand() and (rest := self._finish()) is not None:
             await rest
-
-    async def _events(self, values: AsyncIterator[V]) -> AsyncGenerator[Event[K, V], None]:
-        async for _ in values:
-            yield self._context.event()
-
-    async def _items(self, values: AsyncIterator[V]) -> AsyncGenerator[tuple[K, V], None]:
-        context = self._context
-        async for value in values:
-            assert context.batch is not None
-            yield context.batch.key_at(context.index), value
-
-    async def _enumerate(self, values: AsyncIterator[V], number: int) -> AsyncGenerator[tuple[int, V], None]:
-        async for value in values:
-            yield number, value
-            number += 1
 
     async def _take(self, n: int, within: float) -> AsyncGenerator[list[V], None]:
         lane, context, clock = self._lane, self._context, self._clock
@@ -150,3 +148,25 @@ class AgentStream(Generic[K, V]):
                         lane.timer_waits -= 1
         finally:
             timer.cancel()
+
+
+def values_of(batch: Batch) -> Callable[[int], Any]:
+    return batch.values.__getitem__
+
+
+def items_of(batch: Batch) -> Callable[[int], tuple[Any, Any]]:
+    key, values = keys_of(batch), batch.values
+    return lambda row: (key(row), values[row])
+
+
+def events_of(batch: Batch) -> Callable[[int], Event[Any, Any]]:
+    keys_of(batch)  # decoded together, if they can be
+    return lambda row: event_of(batch, row)
+
+
+def keys_of(batch: Batch) -> Callable[[int], Any]:
+    """The column as a whole costs a fraction; where a key cannot be decoded, each row has its own chance and error."""
+    try:
+        return batch.keys.__getitem__
+    except DecodeError:
+        return batch.key_at
