@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 
 from streamz_actors.dataflow.context import Collector
@@ -51,7 +52,7 @@ class RecordCollector(Collector):
         self._partition_of: dict[str, dict[bytes, int]] = {}
         self._scheduled = False
         self._outstanding = 0
-        self._drained: asyncio.Future[None] | None = None
+        self._deliveries: set[asyncio.Future[Delivery]] = set()
         self._turn = 0
         self.failure: BaseException | None = None
         self.sent: dict[str, int] = {}
@@ -169,11 +170,13 @@ class RecordCollector(Collector):
             )
             if future.done():
                 self._delivered(columns, rows, future)
-            else:
-                future.add_done_callback(lambda done, columns=columns, rows=rows: self._delivered(columns, rows, done))  # type: ignore[misc]
+                continue
+            self._deliveries.add(future)
+            future.add_done_callback(partial(self._delivered, columns, rows))
 
     def _delivered(self, columns: Columns, rows: int, future: "asyncio.Future[Delivery]") -> None:
         self._outstanding -= rows
+        self._deliveries.discard(future)
         error = ProduceError("the producer was stopped") if future.cancelled() else future.exception()
         for row, waiter in columns.waiters:
             if waiter.done():
@@ -188,8 +191,6 @@ class RecordCollector(Collector):
         if error is not None and len(columns.waiters) < rows and self.failure is None:
             self.failure = error
             self._failed(error if isinstance(error, ProduceError) else ProduceError(str(error)))
-        if not self._outstanding and self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
 
     @property
     def outstanding(self) -> int:
@@ -202,12 +203,9 @@ class RecordCollector(Collector):
 
     async def drain(self) -> None:
         """Returns when everything added so far is acknowledged. Raises ProduceError if any of it was not delivered."""
-        while True:
-            if self._pending:
-                self.flush()
-            if self.failure is not None:
-                raise self.failure
-            if not self._outstanding:
-                return
-            self._drained = asyncio.get_running_loop().create_future()
-            await self._drained
+        if self._pending:
+            self.flush()
+        if self._deliveries:
+            await asyncio.wait(self._deliveries)
+        if self.failure is not None:
+            raise self.failure

@@ -1,6 +1,6 @@
 """The commit, in numbered steps. Offsets move only here, and only after everything that they caused is delivered.
 
-    1  stop stepping, and let changes of tables reach those who follow them       (the caller stops; `settle` follows)
+    1  stop stepping, and let changes of tables reach those who follow them       (the caller does: `Task.follow`)
     2  hand on what finished events have yielded; take the committable offsets, then the overlays: what is written from
        now on belongs to the next commit
     3  send the overlays to the changelogs; wait for every outstanding send, and check each one

@@ -178,6 +178,20 @@ class Task:
         self._begin(self._through(run))
         return True
 
+    def follow(self) -> bool:
+        """Lets changes of tables reach who follows them; whether it now stands between two steps with none left.
+
+        Only then may it be committed. Raises as `step`.
+        """
+        if self._changes and self._step is None and not self.broken:
+            self._begin(self._follow())
+        return self.settled and not self.broken
+
+    def flush(self) -> None:
+        """Hands on what finished events have yielded."""
+        for leg in self._legs:
+            leg.flush()
+
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs a step to its end at once if no user function in it can suspend; else beside the loop."""
         if not self._asynchronous:
@@ -219,10 +233,12 @@ class Task:
 
     async def _follow(self) -> None:
         """Changes of tables that handlers made flow to those who follow them."""
+        self.broken = True
         while self._changes:
             table, batch = self._changes.popleft()
             for node in self.sub.followers.get(table, ()):
                 await self._forward(node, batch)
+        self.broken = False
 
     async def _forward(self, node: Node, batch: Batch) -> None:
         children = self.sub.children[node]

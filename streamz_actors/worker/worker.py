@@ -112,6 +112,8 @@ class Worker:
         self._consumer: Consumer | None = None
         self._polling: asyncio.Task[list[RawBatch]] | None = None
         self._lock = asyncio.Lock()
+        self._late: set[str] = set()
+        """Tasks that were in the middle of a step when a commit was due."""
         self._commit_due = 0.0
         self.parked = False
         """Whether the loop waits."""
@@ -254,7 +256,7 @@ class Worker:
         busy = await self._step()
         if self._ticking:
             self.tick()
-        if self.clock.monotonic() >= self._commit_due and not self.members.rebalancing:
+        if self._is_commit_due() and not self.members.rebalancing:
             await self.commit()
         if self._failure is None and not self._stopping:
             await self._wait(busy)
@@ -279,7 +281,7 @@ class Worker:
         busy = False
         for task in self.tasks.values():
             try:
-                busy = task.step() or busy
+                busy = (task.name not in self._late and task.step()) or busy
             except StreamzError as error:
                 self._fail(error)
             if task.failure is not None:
@@ -318,7 +320,7 @@ class Worker:
         """Commits all tasks that run. A failure ends the worker; what was not committed comes again."""
         async with self._lock:
             self._commit_due = self.clock.monotonic() + self.spec.settings.commit_interval
-            tasks = [task for task in self.tasks.values() if task.status is TaskStatus.RUNNING and not task.broken]
+            tasks = [task for task in self.assigned.running() if self._stands(task)]
             try:
                 before = self.committed
                 moved = await commit(tasks, self.collector, before, self._commit_offsets, self._watch)
@@ -326,11 +328,31 @@ class Worker:
                 await self._lost(error)
                 return
             except TransportError as error:
+                for task in tasks:
+                    task.broken = True
                 self._fail(error)
                 return
             self.assigned.committed = moved
             self.commits += 1
             self._purge.after(tasks, self.committed)
+
+    def _is_commit_due(self) -> bool:
+        ended = any(name in self._late and task.settled for name, task in self.tasks.items())
+        return ended or self.clock.monotonic() >= self._commit_due
+
+    def _stands(self, task: Task) -> bool:
+        """Whether a task can be committed. One with a step under way begins no further one, and is due when it ends."""
+        if task.name in self._late:
+            self._late.remove(task.name)
+            self.wake()
+        try:
+            if task.follow():
+                return True
+        except StreamzError as error:
+            self._fail(error)
+        if not task.settled:
+            self._late.add(task.name)
+        return False
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         assert self._consumer is not None
@@ -341,6 +363,7 @@ class Worker:
         logger.warning("the commit was refused (%s): what was not committed comes again", error)
         await self.assigned.drop_all()
         self.members.pending = self.members.assigned is not None
+        self.wake()
 
     async def _commit_before_rebalance(self) -> None:
         if self.tasks and self._failure is None:

@@ -1,23 +1,24 @@
 """What scenarios share: waiting by turns of the loop, and workers that crash where they are told to."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from streamz_actors import App
 from streamz_actors.clock import Clock, ManualClock
 from streamz_actors.config import override
+from streamz_actors.errors import ProduceError
 from streamz_actors.running import Running
 from streamz_actors.stores.abc import Backend
 from streamz_actors.stores.select import make_backend
 from streamz_actors.tasks.commit import Watcher, unwatched
 from streamz_actors.testing import TestDriver
-from streamz_actors.transport.abc import Transport
+from streamz_actors.transport.abc import Delivery, Producer, Transport
 from streamz_actors.transport.memory.broker import MemoryBroker
+from streamz_actors.transport.memory.producer import MemoryProducer
 from streamz_actors.transport.memory.transport import MemoryTransport
-from streamz_actors.types import TopicPartition
+from streamz_actors.types import Headers, TopicPartition
 
 TURNS = 3_000
 """Turns of the loop after which something that was to happen has not."""
@@ -87,20 +88,31 @@ class Site:
             ticking=False,
         )
 
+    async def begin(self, app: App, **options: Any) -> "tuple[Running, asyncio.Task[None]]":
+        """A worker that is ready, and its life."""
+        running = self.worker(app, **options)
+        life = asyncio.create_task(running.run())
+        await until(lambda: running.worker.ready.is_set() or life.done())
+        return running, life
+
+    async def settle(self, running: Running) -> None:
+        """Returns when the worker has done all that there is, or has failed: who awaits its life sees that."""
+        worker = running.worker
+
+        def still() -> bool:
+            return worker.failure is not None or (
+                worker.ready.is_set()
+                and worker.idle
+                and all(self.broker.log(place).end <= position for place, position in worker.reading().items())
+            )
+
+        for _ in range(3):
+            await until(still)
+            await turns(20)
+
     def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
         place = TopicPartition(topic, partition)
         return self.broker.committed(group, [place])[place]
-
-
-@contextmanager
-def started(running: Running) -> Iterator["asyncio.Task[None]"]:
-    """The worker's life as a task; what is left of it at the end is cancelled by the test's loop."""
-    work = asyncio.create_task(running.run())
-    try:
-        yield work
-    finally:
-        if not work.done():
-            running.stop()
 
 
 async def ended(running: Running, work: "asyncio.Task[None]", clock: ManualClock) -> None:
@@ -120,3 +132,52 @@ def committed(driver: TestDriver, app: App, topic: str, partition: int = 0) -> i
 
 def values(driver: TestDriver, topic: str) -> list[Any]:
     return [record.value for record in driver.read(topic)]
+
+
+class FaultyProducer(MemoryProducer):
+    """Refuses what its transport says; while its transport holds records back, nothing is delivered."""
+
+    def __init__(self, transport: "FaultyTransport") -> None:
+        super().__init__(transport.broker)
+        self._transport = transport
+
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> "asyncio.Future[Delivery]":
+        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        if topic in self._transport.refused:
+            future.add_done_callback(lambda done: done.exception())
+            future.set_exception(ProduceError(f"topic {topic!r} refuses records"))
+            return future
+        delivery = super().send(topic, partition, keys, values, timestamps, headers).result()
+        if not self._transport.holding:
+            future.set_result(delivery)
+        else:
+            self._transport.on_release.append(lambda: future.set_result(delivery))
+        return future
+
+
+class FaultyTransport(MemoryTransport):
+    """Of a broker that does not always do as it is told."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        super().__init__(broker)
+        self.refused: set[str] = set()
+        self.holding = False
+        self.on_release: list[Callable[[], None]] = []
+
+    def release(self) -> None:
+        """Acknowledges what was held back."""
+        self.holding = False
+        for deliver in self.on_release:
+            deliver()
+        self.on_release.clear()
+
+    def producer(self, client_id: str) -> Producer:
+        return FaultyProducer(self)
