@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -114,7 +115,7 @@ class Restorer:
         for raw in batches:
             replay = replays.get(TopicPartition(raw.topic, raw.partition))
             if replay is not None:
-                await apply(replay.store, raw)
+                await apply(replay.store, raw, replay.end)
                 progress.bytes += sum(map(len, filter(None, raw.values)))
         for place, replay in list(replays.items()):
             position = reader.position(place)
@@ -122,7 +123,7 @@ class Restorer:
             replay.position = position
             progress.tables[str(place)] = replay.remaining
             if position >= replay.end:
-                replay.store.write((), position)
+                replay.store.write((), replay.end)
                 del replays[place]
                 progress.tables.pop(str(place))
 
@@ -173,12 +174,12 @@ async def plan(
     return replays
 
 
-async def apply(store: Store, raw: RawBatch) -> None:
-    """Writes a run of changelog records into a store, giving the loop a turn between chunks."""
-    size = len(raw)
+async def apply(store: Store, raw: RawBatch, end: int | None = None) -> None:
+    """Writes a run of changelog records into a store, those below `end`, giving the loop a turn between chunks."""
+    size = len(raw) if end is None else bisect_left(raw.offsets, end)
     for start in range(0, size, CHUNK):
         stop = min(size, start + CHUNK)
-        covered = raw.next_offset if stop == size else raw.offsets[stop]
+        covered = raw.next_offset if stop == len(raw) else raw.offsets[stop]
         rows = zip(raw.keys[start:stop], raw.values[start:stop], raw.timestamps[start:stop], strict=True)
         store.write(
             (
