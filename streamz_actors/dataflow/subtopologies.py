@@ -44,7 +44,8 @@ def split(topology: Topology, existing: Mapping[str, int], default_partitions: i
             if table not in specs:
                 raise TopologyError(f"agent {node.name!r} names the table {table!r}, which does not exist")
             groups.join(node, specs[table])
-    used = {store.name for node in topology.nodes if not node.agent for store in node.stores}
+    kept = [node for node in topology.nodes if not node.agent and node.kind != "changes"]
+    used = {store.name for node in kept for store in node.stores}
     free = [spec for spec in topology.tables if spec.name not in explicit | used]
 
     def counts() -> dict[object, int]:
