@@ -29,14 +29,15 @@ async def test_an_event_counted_again_after_a_break_is_the_next_one() -> None:
     app = App("counted")
     topic = app.topic("in", key_type=str, value_type=str, partitions=1)
     seen: list[tuple[int, str]] = []
+    note = seen.append
 
     @app.agent(topic)
     async def number(stream: AgentStream[str, str]) -> None:
         async for value in stream:
-            seen.append((-1, value))
+            note((-1, value))
             break
         async for pair in stream.enumerate(start=5):
-            seen.append(pair)
+            note(pair)
 
     async with TestDriver(app) as driver:
         for value in "abc":
