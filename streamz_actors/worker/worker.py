@@ -9,7 +9,7 @@ A turn: take in what has been polled → carry out an assignment → step the ta
 import asyncio
 import enum
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from streamz_actors.assignment.assignor import WholeAssignor
@@ -31,6 +31,7 @@ from streamz_actors.types import TopicPartition
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.background import Schedules, call
 from streamz_actors.worker.channels import ChannelAgents
+from streamz_actors.worker.ending import come_to_rest
 from streamz_actors.worker.global_tables import GlobalTables
 from streamz_actors.worker.members import Membership
 from streamz_actors.worker.provision import Provision, provision
@@ -44,10 +45,6 @@ TICK = 0.05
 """Seconds between two looks at the wall clock for operators that schedule by it."""
 IN_FLIGHT = 50_000
 """Records sent and not acknowledged at which nothing more is stepped."""
-DRAIN = 10.0
-"""Seconds that events in hand get to end in when the worker stops."""
-LOOK = 0.05
-"""Seconds between two looks at whether everything has ended."""
 BLOCKED = 0.01
 """Seconds until a blocked task is looked at again."""
 
@@ -388,40 +385,13 @@ class Worker:
     # -- ending
 
     async def _drain(self) -> None:
-        """Nothing more is stepped. What actors have got is worked off, then what is in hand; then it is committed.
-
-        After `DRAIN` seconds the rest is left to the next start.
-        """
+        """Lets the tasks come to rest, and commits."""
         if self.status is not WorkerStatus.RUNNING:
             return
         self.status = WorkerStatus.DRAINING
         tasks = [task for task in self.assigned.running() if not task.broken]
-        deadline = self.clock.monotonic() + DRAIN
-        for task in tasks:
-            task.buffer.clear()
-        await self._until(lambda: all(task.idle for task in tasks), tasks, deadline)
-        for task in tasks:
-            task.drain()
-        await self._until(lambda: all(task.drained for task in tasks), tasks, deadline)
+        await come_to_rest(tasks, self.clock, self._wakeup, self._fail)
         await self.commit()
-
-    async def _until(self, done: Callable[[], bool], tasks: Sequence[Task], deadline: float) -> None:
-        """Waits for `done`, while changes of tables still flow to those who follow them."""
-        while not done() and self.clock.monotonic() < deadline:
-            self._wakeup.clear()
-            followed = [self._follow(task) for task in tasks]
-            if any(followed):
-                continue
-            timer = self.clock.call_later(LOOK, self.wake)
-            await self._wakeup.wait()
-            timer.cancel()
-
-    def _follow(self, task: Task) -> bool:
-        try:
-            return not task.broken and task.step()
-        except StreamzError as error:
-            self._fail(error)
-            return False
 
     def _fail(self, error: BaseException) -> None:
         """The first failure ends the worker; later ones are its consequences and are logged."""

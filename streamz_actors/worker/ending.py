@@ -1,0 +1,55 @@
+"""How tasks come to rest before the last commit: what actors have got is worked off, then what is in hand.
+
+Nothing is stepped any more but changes of tables, which still flow to those who follow them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from streamz_actors.clock import Clock
+from streamz_actors.errors import StreamzError
+from streamz_actors.tasks.task import Task
+
+DRAIN = 10.0
+"""Seconds in all; what is not done by then is left to the next start."""
+LOOK = 0.05
+"""Seconds between two looks."""
+
+
+async def come_to_rest(
+    tasks: Sequence[Task], clock: Clock, wakeup: asyncio.Event, failed: Callable[[BaseException], None]
+) -> None:
+    """Returns when no actor of `tasks` has anything in hand, or the time is up. `wakeup` is set when one has moved."""
+    deadline = clock.monotonic() + DRAIN
+    for task in tasks:
+        task.buffer.clear()
+    await _until(lambda: all(task.idle for task in tasks), tasks, clock, wakeup, failed, deadline)
+    for task in tasks:
+        task.drain()
+    await _until(lambda: all(task.drained for task in tasks), tasks, clock, wakeup, failed, deadline)
+
+
+async def _until(
+    done: Callable[[], bool],
+    tasks: Sequence[Task],
+    clock: Clock,
+    wakeup: asyncio.Event,
+    failed: Callable[[BaseException], None],
+    deadline: float,
+) -> None:
+    while not done() and clock.monotonic() < deadline:
+        wakeup.clear()
+        followed = [_follow(task, failed) for task in tasks]
+        if any(followed):
+            continue
+        timer = clock.call_later(LOOK, wakeup.set)
+        await wakeup.wait()
+        timer.cancel()
+
+
+def _follow(task: Task, failed: Callable[[BaseException], None]) -> bool:
+    try:
+        return not task.broken and task.step()
+    except StreamzError as error:
+        failed(error)
+        return False
