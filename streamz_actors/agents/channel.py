@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from streamz_actors.dataflow.batch import Batch
@@ -23,6 +24,7 @@ class Channel(Generic[V]):
         self._any: Schema[Any] = schema_for(Any)
         self.value_type = value_type
         self._inboxes: list[Any] = []
+        self._now: Callable[[], int] | None = None
         self._waiting: deque[Batch] = deque()
         self._numbers = itertools.count()
         self._room: deque[asyncio.Future[None]] = deque()
@@ -57,10 +59,12 @@ class Channel(Generic[V]):
     async def _put(self, value: V, key: Any, timestamp: int | None, headers: HeadersLike) -> RecordMetadata:
         self._check(value)
         number = next(self._numbers)
+        if timestamp is None:
+            timestamp = 0 if self._now is None else self._now()
         batch = Batch(
             NOWHERE,
             [number],
-            [timestamp or 0],
+            [timestamp],
             self._any,
             self._any,
             keys=[key],
@@ -71,7 +75,7 @@ class Channel(Generic[V]):
             self._waiting.append(batch)
         for inbox in self._inboxes:
             await inbox.process(batch)
-        return RecordMetadata(self.name, 0, number, timestamp or 0)
+        return RecordMetadata(self.name, 0, number, timestamp)
 
     def _check(self, value: Any) -> None:
         if isinstance(self.value_type, type) and value is not None and not isinstance(value, self.value_type):
@@ -82,14 +86,20 @@ class Channel(Generic[V]):
     def unfinished(self) -> int:
         return len(self._waiting) + max((inbox.pending() for inbox in self._inboxes), default=0)
 
-    async def attach(self, inbox: Any) -> None:
-        """Adds an agent; the first also gets what was sent before there was any."""
-        self._inboxes.append(inbox)
-        while self._waiting and len(self._inboxes) == 1:
-            await inbox.process(self._waiting.popleft())
+    async def open(self, inboxes: Sequence[Any], now: Callable[[], int]) -> None:
+        """The agents are there: they get what was sent before. `now` gives the time of what is sent without one, in ms.
 
-    def detach(self) -> None:
-        self._inboxes.clear()
+        What was sent before has the time 0.
+        """
+        self._inboxes, self._now = list(inboxes), now
+        while self._waiting:
+            batch = self._waiting.popleft()
+            for inbox in self._inboxes:
+                await inbox.process(batch)
+
+    def close(self) -> None:
+        """The agents are gone: what is sent now waits for the next."""
+        self._inboxes, self._now = [], None
 
     def wake(self) -> None:
         """An event is done: there may be room."""

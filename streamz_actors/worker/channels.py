@@ -79,11 +79,14 @@ class ChannelAgents:
         self._inboxes: list[Inbox] = []
 
     async def start(self) -> None:
+        listeners: dict[Channel[Any], list[Inbox]] = {}
         for agent in self._agents:
             channel: Channel[Any] = agent.source  # type: ignore[assignment]  # filtered above
             inbox = agent.inbox(ChannelPlace(self._host, channel))
             self._inboxes.append(inbox)
-            await channel.attach(inbox)
+            listeners.setdefault(channel, []).append(inbox)
+        for channel, inboxes in listeners.items():
+            await channel.open(inboxes, self._host.clock.now)
 
     @property
     def idle(self) -> bool:
@@ -92,6 +95,6 @@ class ChannelAgents:
     async def stop(self) -> None:
         for agent in self._agents:
             channel: Channel[Any] = agent.source  # type: ignore[assignment]  # filtered above
-            channel.detach()
+            channel.close()
         for inbox in self._inboxes:
             await inbox.stop()
