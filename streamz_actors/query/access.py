@@ -7,7 +7,8 @@ from typing import Any
 from streamz_actors.errors import NotReady, TableUnknown
 from streamz_actors.serde.schema import Schema
 from streamz_actors.tables.mapping import State
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 LONGEST_WAIT = 60.0
 """Seconds after which somebody who waits for a restore is to look again at the latest."""

@@ -16,7 +16,8 @@ from streamz_actors.types import TopicPartition
 from streamz_actors.web.answers import json_answer, json_body
 from streamz_actors.web.lag import Lag, pending
 from streamz_actors.web.problems import Problem
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 LONGEST: Final = 300.0
 """Seconds that an answer may be waited for."""

@@ -8,7 +8,8 @@ from streamz_actors.tasks.task import TaskStatus
 from streamz_actors.telemetry.loop_lag import LoopLag
 from streamz_actors.web.answers import json_answer
 from streamz_actors.web.problems import problem_answer, retry_after
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 LATE: Final = 10.0
 """Seconds that the event loop may be late and the process still counts as alive."""

@@ -10,7 +10,8 @@ from streamz_actors.telemetry.process import cpu_seconds, resident_bytes
 from streamz_actors.telemetry.prometheus import CONTENT_TYPE, Exposition, Sample
 from streamz_actors.types import TopicPartition
 from streamz_actors.web.lag import Lag, pending
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 
 class Metrics:

@@ -13,7 +13,8 @@ from streamz_actors.serde.schema import schema_for
 from streamz_actors.types import RecordMetadata
 from streamz_actors.web.answers import json_answer, json_body
 from streamz_actors.web.problems import Problem
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 
 class Produced(Record, forbid_unknown_fields=True):

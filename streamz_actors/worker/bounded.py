@@ -19,7 +19,7 @@ class Bounded:
         await self._worker.ready.wait()
         internal = self._places(internal=True)
         await self._reach(self._places(internal=False))
-        for _ in internal:
+        for _ in {place.topic for place in internal}:
             await self._reach(internal)
         self._worker.stop()
 

@@ -1,13 +1,9 @@
 """The worker: turns one loop over the tasks of this process.
 
-    STARTING ──provisioned, globals loaded──▶ RUNNING ──stop()──▶ DRAINING ──committed, left──▶ STOPPED
-                                                 └──a failure──▶ STOPPED (and `run` raises it)
-
 A turn: take in what has been polled → carry out an assignment → step the tasks → commit if it is due → wait.
 """
 
 import asyncio
-import enum
 import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -38,6 +34,7 @@ from streamz_actors.worker.provision import Provision, provision
 from streamz_actors.worker.purge import Purge
 from streamz_actors.worker.questions import Questions
 from streamz_actors.worker.spec import Spec
+from streamz_actors.worker.status import WorkerStatus
 
 logger = logging.getLogger("streamz_actors.worker")
 
@@ -47,13 +44,6 @@ IN_FLIGHT = 50_000
 """Records sent and not acknowledged at which nothing more is stepped."""
 BLOCKED = 0.01
 """Seconds until a blocked task is looked at again."""
-
-
-class WorkerStatus(enum.Enum):
-    STARTING = "starting"
-    RUNNING = "running"
-    DRAINING = "draining"
-    STOPPED = "stopped"
 
 
 class Worker:

@@ -11,7 +11,8 @@ from streamz_actors.query.local import LocalQueries
 from streamz_actors.tasks.restore import Progress
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.provision import provision
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 
 @dataclass

@@ -17,7 +17,8 @@ from streamz_actors.types import TopicPartition
 from streamz_actors.web.health import LATE, SILENT, Health
 from streamz_actors.web.lag import Lag
 from streamz_actors.web.metrics import Metrics
-from streamz_actors.worker.worker import Worker, WorkerStatus
+from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.worker import Worker
 
 
 class Late(LoopLag):
