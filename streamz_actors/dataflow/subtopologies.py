@@ -107,6 +107,12 @@ def _build(
     chosen = set(members)
     nodes = tuple(node for node in topology.nodes if node in chosen)
     stores = tuple(spec for spec in topology.tables if spec in chosen)
+    for spec in stores:
+        if spec.partitions not in (None, partitions):
+            raise TopologyError(
+                f"table {spec.name!r} is declared with {spec.partitions} partitions, but what uses it has {partitions}:"
+                f" leave partitions= out, or .repartition() the source"
+            )
     children = {node: tuple(child for child in nodes if node in child.parents) for node in nodes}
     topics: dict[str, int] = {}
     for node in nodes:

@@ -1,5 +1,9 @@
 """The way in: raw records of one topic become batches, with what is read decoded and what cannot be read settled."""
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.policies import Fail
 from streamz_actors.dataflow.topics import Topic
@@ -24,10 +28,11 @@ class Source:
         bad: list[tuple[int, DecodeError]] = []
         keys = topic.key_schema.decode_all(raw.keys, bad) if self._keys else None
         values = topic.value_schema.decode_all(raw.values, bad) if self._values else None
+        extract = topic.timestamp
         batch = Batch(
             TopicPartition(raw.topic, raw.partition),
             raw.offsets,
-            raw.timestamps,
+            raw.timestamps if extract is None else _extracted(extract, values or [], raw.timestamps, bad),
             topic.key_schema,
             topic.value_schema,
             keys=keys,
@@ -36,16 +41,7 @@ class Source:
             raw_values=raw.values,
             headers=raw.headers,
         )
-        poison = None
-        if bad:
-            batch, poison = self._settle(raw, batch, bad)
-        extract = topic.timestamp
-        if extract is not None:
-            batch.timestamps = [
-                given if value is None or value is FAILED else milliseconds(extract(value))
-                for value, given in zip(batch.values, batch.timestamps, strict=True)
-            ]
-        return batch, poison
+        return self._settle(raw, batch, bad) if bad else (batch, None)
 
     def _settle(self, raw: RawBatch, batch: Batch, bad: list[tuple[int, DecodeError]]) -> Opened:
         policy = self._topic.on_decode_error
@@ -77,3 +73,21 @@ class Source:
             f"{error.reason} (mend or delete the record, or set on_decode_error=Skip() or DeadLetter() on the topic)"
         )
         return DecodeError(reason, field=error.field, where=where)
+
+
+def _extracted(
+    extract: Callable[[Any], int | datetime],
+    values: Sequence[Any],
+    given: Sequence[int],
+    bad: list[tuple[int, DecodeError]],
+) -> list[int]:
+    """Event times; a row without a value keeps its own. A row whose extractor fails is added to `bad`."""
+    timestamps = list(given)
+    for row, value in enumerate(values):
+        if value is None or value is FAILED:
+            continue
+        try:
+            timestamps[row] = milliseconds(extract(value))
+        except Exception as error:
+            bad.append((row, DecodeError(f"the topic's timestamp= raised {type(error).__name__}: {error}")))
+    return timestamps
