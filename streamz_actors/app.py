@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from streamz_actors.agents.agent import Agent, Source
 from streamz_actors.agents.channel import Channel
@@ -176,7 +176,11 @@ class App:
             lambda function: self._crontabs.append(Crontab(_name(function), function, expression, zone, on_leader))
         )
 
-    def task(self, function: F | None = None, *, on_leader: bool = False) -> Any:
+    @overload
+    def task(self, function: F, *, on_leader: bool = False) -> F: ...
+    @overload
+    def task(self, function: None = None, *, on_leader: bool = False) -> Callable[[F], F]: ...
+    def task(self, function: Any = None, *, on_leader: bool = False) -> Any:
         """Runs a coroutine function once, beside the worker."""
         decorate = self._collect(lambda call: self._jobs.append(Job(_name(call), call, on_leader)))
         return decorate if function is None else decorate(function)

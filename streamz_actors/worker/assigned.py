@@ -67,7 +67,7 @@ class AssignedTasks:
     ) -> None:
         """Closes the tasks that left and opens those that came; `restore` then starts what is not up to date.
 
-        `superseded` says whether the next assignment is under way; `discard` takes in what was polled already, so that
+        `superseded` says whether there is no use in going on; `discard` takes in what was polled already, so that
         nothing from before a seek reaches a new task.
         """
         consumer = self.consumer
@@ -76,7 +76,7 @@ class AssignedTasks:
             if not task.partitions <= assigned:
                 await self.drop(task)
         assigned &= consumer.assignment()
-        self._paused = set(assigned - self.fetched().keys())
+        self._paused = set(assigned)
         consumer.pause(self._paused)
         new = self._missing(provision, assigned)
         if not new:
@@ -206,7 +206,7 @@ class AssignedTasks:
 
     def fetched(self) -> dict[TopicPartition, int]:
         """Where the consumer must go on for tasks that are kept over a rebalance."""
-        kept = {place for task in self.running() for place in task.partitions} - self._paused
+        kept = {place for task in self.running() for place in task.partitions}
         return {place: position for place, position in self._positions.items() if place in kept}
 
     def reading(self) -> dict[TopicPartition, int]:

@@ -1,7 +1,7 @@
 """This worker's place in its group: reacts to rebalances in the two moments that the consumer gives it.
 
 on_revoked   awaited while heartbeats go on: commit what is done; tasks stay as they are
-on_assigned  synchronous: pause what is new, seek what is kept to where its buffer ends; the loop does the rest
+on_assigned  synchronous: pause all, seek what is kept to where its buffer ends; the loop resumes what has room
 """
 
 import logging
@@ -44,10 +44,10 @@ class Membership(Listener):
     def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
         consumer = self.consumer
         assert consumer is not None
-        kept = {place: position for place, position in self._fetched().items() if place in partitions}
-        consumer.pause(partitions - kept.keys())
-        for place, position in kept.items():
-            consumer.seek(place, position)
+        consumer.pause(partitions)
+        for place, position in self._fetched().items():
+            if place in partitions:
+                consumer.seek(place, position)
         self.assigned, self.pending, self.rebalancing = partitions, True, False
         self.leads = bool(partitions)
         if partitions:

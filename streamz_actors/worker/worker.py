@@ -369,8 +369,12 @@ class Worker:
         self.members.pending = False
         assigned = self.members.assigned or frozenset()
         async with self._lock:
-            await self.assigned.fit(assigned, self.provision, lambda: self.members.rebalancing, self._take_polled)
+            await self.assigned.fit(assigned, self.provision, self._superseded, self._take_polled)
         self.assigned.restore()
+
+    def _superseded(self) -> bool:
+        """Whether an assignment need not be carried out to its end: the next one comes, or the worker's end."""
+        return self.members.rebalancing or self._stopping or self._failure is not None
 
     # -- ending
 
