@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streamz_actors.agents.channel import Channel
-from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.event import Out
 from streamz_actors.dataflow.topics import Topic, header_tuple
@@ -17,7 +17,10 @@ Yield = tuple[Batch, int, Out[Any]]
 
 
 class TopicColumns:
-    """Rows on their way to one topic. Values are encoded when they are yielded, so that an error is their event's."""
+    """Rows on their way to one topic. Values are encoded when they are yielded, so that an error is their event's.
+
+    An event's own value that nobody can have changed leaves as it came, like the keys.
+    """
 
     def __init__(self, topic: Topic[Any, Any]) -> None:
         self.topic = topic
@@ -30,18 +33,31 @@ class TopicColumns:
         """None as long as no row has any."""
         self._batch: Batch | None = None
         self._raw_keys: list[bytes | None] | None = None
+        self._raw_values: list[bytes | None] | None = None
+        self._given: Column = []
+        """What `_raw_values` became when they were decoded."""
 
     def put(self, batch: Batch, index: int, value: Any) -> None:
         """A value under the key and timestamp of a row."""
         if batch is not self._batch:
-            self._batch = batch
-            self._raw_keys = batch.raw_keys if batch.key_schema == self.topic.key_schema else None
-        raw_keys = self._raw_keys
-        self.values.append(self._encode(value))
+            self._enter(batch)
+        raw_keys, raw_values = self._raw_keys, self._raw_values
+        if raw_values is not None and value is self._given[index]:
+            self.values.append(raw_values[index])
+        else:
+            self.values.append(self._encode(value))
         self.keys.append(raw_keys[index] if raw_keys is not None else self._encode_key(batch.key_at(index)))
         self.timestamps.append(batch.timestamps[index])
         if self.headers is not None:
             self.headers.append(())
+
+    def _enter(self, batch: Batch) -> None:
+        """The rows to come are of this batch."""
+        topic, self._batch = self.topic, batch
+        self._raw_keys = batch.raw_keys if batch.key_schema == topic.key_schema else None
+        unchanged = topic.value_schema.immutable and batch.value_schema == topic.value_schema
+        self._raw_values = batch.raw_values if unchanged else None
+        self._given = batch.values if self._raw_values is not None else []
 
     def put_out(self, batch: Batch, index: int, out: Out[Any]) -> None:
         """The key of the row is looked at only where `out` has none: it need not fit the topic."""

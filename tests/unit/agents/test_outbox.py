@@ -1,0 +1,134 @@
+"""What an actor yields: which bytes leave, headers beside rows without any, and what a failed event leaves behind."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from streamz_actors import App, Out, Record
+from streamz_actors.agents.outbox import Outbox
+from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.topics import Topic
+from streamz_actors.errors import EncodeError
+from streamz_actors.types import Headers, RecordMetadata, TopicPartition
+
+SPACED = b'{ "amount": 1 }'
+
+
+class Fixed(Record, frozen=True):
+    amount: int
+
+
+class Loose(Record):
+    amount: int
+
+
+class Taken:
+    """A collector that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.timestamps: list[int] = []
+        self.headers: list[Sequence[Headers] | None] = []
+
+    def partitions(self, topic: str) -> int:
+        return 1
+
+    def add(
+        self,
+        topic: str,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        self.keys += keys
+        self.values += values
+        self.timestamps += timestamps
+        self.headers.append(headers)
+
+    def send(self, *args: Any, **kwargs: Any) -> "asyncio.Future[RecordMetadata]":
+        raise AssertionError("not by an outbox")
+
+
+def topic(value_type: Any) -> Topic[Any, Any]:
+    return App("outbox").topic("out", key_type=str, value_type=value_type)
+
+
+def batch(of: Topic[Any, Any]) -> Batch:
+    return Batch(
+        TopicPartition("in", 0),
+        range(3),
+        [100, 200, 300],
+        of.key_schema,
+        of.value_schema,
+        raw_keys=[b"a", b"b", b"c"],
+        raw_values=[SPACED] * 3,
+    )
+
+
+def outbox(*topics: Topic[Any, Any]) -> tuple[Outbox, Taken]:
+    taken = Taken()
+    return Outbox(topics, (), (), taken), taken
+
+
+async def test_the_event_s_own_value_leaves_as_it_came_if_nobody_can_have_changed_it() -> None:
+    out, taken = outbox(of := topic(Fixed))
+    rows = batch(of)
+    out.put(rows, 0, rows.values[0])
+    out.put(rows, 1, Fixed(1))
+    out.keep()
+    out.flush()
+    assert taken.values == [SPACED, b'{"amount":1}']
+
+
+async def test_a_value_that_can_be_changed_in_place_is_written_as_it_is_now() -> None:
+    out, taken = outbox(of := topic(Loose))
+    rows = batch(of)
+    rows.values[2].amount = 7
+    out.put(rows, 2, rows.values[2])
+    out.keep()
+    out.flush()
+    assert (taken.keys, taken.values, taken.timestamps) == ([b"c"], [b'{"amount":7}'], [300])
+
+
+async def test_a_value_of_a_topic_with_another_type_is_written_in_this_one_s() -> None:
+    out, taken = outbox(topic(Loose))
+    rows = batch(topic(Fixed))
+    with pytest.raises(EncodeError):
+        out.put(rows, 0, rows.values[0])
+    out.drop()
+    out.put(rows, 1, Loose(3))
+    out.keep()
+    out.flush()
+    assert (taken.keys, taken.values) == ([b"b"], [b'{"amount":3}'])
+
+
+async def test_headers_stand_beside_rows_that_have_none() -> None:
+    out, taken = outbox(of := topic(Fixed))
+    rows = batch(of)
+    out.put(rows, 0, Fixed(0))
+    out.put(rows, 1, Out(Fixed(1), key="other", timestamp=5, headers=(("h", b"1"),)))
+    out.put(rows, 2, Fixed(2))
+    out.keep()
+    out.flush()
+    assert taken.headers == [[(), (("h", b"1"),), ()]]
+    assert (taken.keys, taken.timestamps) == ([b"a", b"other", b"c"], [100, 5, 300])
+
+
+async def test_an_event_under_way_stays_when_finished_ones_leave_and_goes_when_it_fails() -> None:
+    first, second = topic(Fixed), topic(Fixed)
+    out, taken = outbox(first, second)
+    rows = batch(first)
+    out.put(rows, 0, Fixed(0))
+    out.keep()
+    out.put(rows, 1, Fixed(1))
+    out.flush()
+    assert taken.keys == [b"a", b"a"]
+    out.drop()
+    out.put(rows, 2, Fixed(2))
+    out.keep()
+    out.flush()
+    assert taken.keys == [b"a", b"a", b"c", b"c"]
