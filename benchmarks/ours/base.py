@@ -10,7 +10,7 @@ OUTPUT = os.environ["BENCH_OUTPUT"]
 LIMIT = float(os.environ["BENCH_LIMIT"])
 
 
-class Order(Record):
+class Order(Record, frozen=True):
     id: int
     account: str
     amount: float
