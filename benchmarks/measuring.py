@@ -82,7 +82,8 @@ def speed(samples: list[Sample], progress: str, expected: int, records: int) -> 
     first, last = moving[0], moving[-1]
     if progress == "committed" and len(moving) > 2 and moving[-2].done(progress) - first.done(progress) > expected / 2:
         last = moving[-2]
-    middle = next(step for step in moving if step.done(progress) >= (first.done(progress) + last.done(progress)) / 2)
+    half = (first.done(progress) + last.done(progress)) / 2
+    middle = max((step for step in moving if step.done(progress) <= half), key=lambda step: step.time)
     scale = records / expected
 
     def rate(start: Sample, end: Sample) -> float:
