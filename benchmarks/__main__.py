@@ -6,6 +6,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from pathlib import Path
@@ -59,7 +60,9 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
 
 
 def measure(options: argparse.Namespace, arguments: list[str]) -> int:
-    """1 if any result was wrong."""
+    """1 if any result was wrong. SIGTERM ends it as Ctrl-C does: with its broker and the contender of the moment."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     raw = options.raw or HERE / ".work" / f"{int(time.time())}.jsonl"
     raw.parent.mkdir(parents=True, exist_ok=True)
     found: list[Result] = []
