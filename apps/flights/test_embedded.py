@@ -32,6 +32,7 @@ async def until(condition: Callable[[], bool], seconds: float = 240) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.no_cover  # 336,776 flights, each line of code many times
 @pytest.mark.timeout(300)
 async def test_a_year_of_flights_comes_to_the_same_as_the_sql() -> None:
     flights = fresh_application()

@@ -33,6 +33,7 @@ async def feed(driver: TestDriver, records: list[Arrival]) -> None:
         await driver.send(record.topic, key=record.key, value=record.value, timestamp=record.timestamp)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("disorder", [0, 300], ids=["in order", "five hours out of order"])
 async def test_a_day_comes_to_the_same_as_the_sql(truth: Truth, disorder: float) -> None:
     async with TestDriver(app) as driver:
