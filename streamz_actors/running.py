@@ -58,7 +58,8 @@ class Running:
                 self.worker.beside(self._bounded.watch(), "bounded run")
             await self.worker.run()
         finally:
-            self._link.runtime = None
+            if self._link.runtime is self:
+                self._link.runtime = None
             if self.web is not None:
                 await self.web.stop()
 

@@ -4,6 +4,7 @@ It runs the real worker with all partitions; what is the test's is time, and whe
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ FOREVER = 1e9
 
 QUIET = 6
 """Turns of the loop in a row without anything to do, after which nothing is on its way any more."""
+
+ENDING = 10
+"""Turns of the loop between two moves of the clock while the application ends."""
 
 PATIENT = 200
 """Turns of the loop after which the driver waits in real time: a handler waits for something outside."""
@@ -93,14 +97,20 @@ class TestDriver:
         return make_backend(self._store, self._data_dir, app_id)
 
     async def stop(self) -> None:
-        """Stops the application as a worker stops: what is in hand is finished and committed."""
+        """Stops the application as a worker stops: what is in hand is finished and committed.
+
+        Time goes on only while something does not end by itself.
+        """
         if self._work is None or self._running is None:
             return
         work, self._work = self._work, None
         self._running.stop()
-        while not work.done():
-            await asyncio.sleep(0)
-            self.clock.advance_to_next(self.clock.monotonic() + 0.1)
+        for passes in itertools.count(1):
+            if work.done():
+                break
+            await asyncio.sleep(0 if passes < PATIENT else 0.001)
+            if passes % ENDING == 0:
+                self.clock.advance_to_next(self.clock.monotonic() + 0.1)
         await work
 
     @property
