@@ -104,7 +104,7 @@ async def _tell(application: Application, settings: Settings, worker: Worker, re
                 announced = True
                 _announce(application, settings, worker, watched=watched)
             if watched:
-                bars.show(worker.restorer.progress)
+                bars.show(worker.assigned.restorer.progress)
             await asyncio.wait((ready,), timeout=LOOK)
     finally:
         bars.close()

@@ -57,9 +57,9 @@ def split(topology: Topology, existing: Mapping[str, int], default_partitions: i
         if node.agent and node.named_tables is None and node.parents:
             by_count.setdefault(first[groups.find(node)], []).append(node)
     for count, agents in by_count.items():
-        groups.join(
-            agents[0], *agents[1:], *(table for table in free if _belongs(table, count, by_count, default_partitions))
-        )
+        shared = [table for table in free if _belongs(table, count, by_count, default_partitions)]
+        if shared:
+            groups.join(*agents, *shared)
     final = counts()
     parts = [
         _build(topology, members, final[group], existing, default_partitions)

@@ -91,7 +91,7 @@ class Access:
             return NotReady(f"{where}: the worker is {worker.status.value}")
         if worker.spare:
             return NotReady(f"{where}: this worker waits as a spare{self._owner()}")
-        progress = worker.restorer.progress
+        progress = worker.assigned.restorer.progress
         if progress is not None:
             now = worker.clock.monotonic()
             wait = min(LONGEST_WAIT, max(1.0, progress.eta(now) or 1.0))

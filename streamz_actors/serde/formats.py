@@ -206,7 +206,7 @@ def _plain_json(annotation: Any, info: inspect.Type, key: bool) -> Format:
     # msgspec reads where orjson would silently make a float of a large integer.
     read: Callable[[bytes], Any] = msgspec.json.Decoder(annotation).decode
     if key and isinstance(info, inspect.AnyType):
-        read = _hashable(read)
+        read = _or_text(_hashable(read))
 
     def clean(kinds: Kinds, values: Column, raws: list[bytes]) -> bool:
         if kinds == {dict}:
@@ -270,6 +270,21 @@ def _hashable(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         return {key: tuples(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     return lambda raw: tuples(read(raw))
+
+
+def _or_text(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Keys of no declared type that are not JSON are what other programs write: text, else bytes."""
+
+    def lenient(raw: bytes) -> Any:
+        try:
+            return read(raw)
+        except msgspec.DecodeError:
+            try:
+                return raw.decode()
+            except UnicodeDecodeError:
+                return raw
+
+    return lenient
 
 
 def _only_bytes(value: Any) -> None:

@@ -146,7 +146,8 @@ def schema_for(
     Without a codec: `raw` for bytes, `str` for keys of type str, `json` for everything else.
 
     Keys (`key=True`) have equal bytes where they are equal: object keys and sets are sorted, whole numbers in float
-    fields written as floats, and lists in keys of type Any come back as tuples. (Values that Python holds equal across
+    fields written as floats, and lists in keys of type Any come back as tuples. Keys of type Any that are not JSON are
+    read as text, else as bytes: what other programs write. (Values that Python holds equal across
     spellings, such as 1 and True, or one moment in two time zones, still have two encodings.)
 
     Without a type, values are what JSON has: anything that would come back as something else is refused when it is

@@ -24,6 +24,10 @@ STAMP: Final = 8
 """Bytes of the timestamp in front of a stored value: big-endian milliseconds, signed."""
 
 
+WITHDRAWN: Final = 1_000
+"""Withdrawn writes that are remembered: those of events which run side by side on one key."""
+
+
 class Entry(NamedTuple):
     """A value with its time: `value` if it may be kept as an object, `raw` if it is encoded; neither: deleted."""
 
@@ -78,6 +82,8 @@ class LoggedStore:
         self._young: dict[bytes, Entry | None] = {}
         self._old: dict[bytes, Entry | None] = {}
         self._generation = max(1, cache // 2)
+        self._withdrawn: dict[int, tuple[Entry, Entry | None]] = {}
+        """Writes taken back under a later one, by identity, with what stood before them."""
 
     # -- reading
 
@@ -160,9 +166,24 @@ class LoggedStore:
         return entry
 
     def undo(self, key: bytes, before: Entry | None, written: Entry) -> None:
-        """Takes a write back: puts back what `entry()` gave before it, unless the key has been written since."""
+        """Takes a write back: puts back what `entry()` gave before it, unless the key has been written since.
+
+        A later write of another event then stands; should that be taken back too, what it puts back is what stood
+        before the write withdrawn here.
+        """
+        before = self._standing(before)
         if self._is_last(key, written):
             self.overlay[key] = Entry(None, None, written.timestamp) if before is None else before
+            return
+        if len(self._withdrawn) >= WITHDRAWN:
+            self._withdrawn.pop(next(iter(self._withdrawn)))
+        self._withdrawn[id(written)] = (written, before)
+
+    def _standing(self, entry: Entry | None) -> Entry | None:
+        """The entry, or what stood before it if it has been withdrawn."""
+        while entry is not None and (found := self._withdrawn.get(id(entry))) is not None and found[0] is entry:
+            entry = found[1]
+        return entry
 
     def _is_last(self, key: bytes, written: Entry) -> bool:
         """An equal entry may be somebody else's write: only where the store alone remembers does equality decide."""
@@ -184,6 +205,7 @@ class LoggedStore:
     def drop(self) -> None:
         """Forgets everything that is not committed, and the cache."""
         self.overlay, self._flushing, self._young, self._old = {}, {}, {}, {}
+        self._withdrawn.clear()
 
     # -- committing
 

@@ -54,6 +54,7 @@ class RecordCollector(Collector):
         self._outstanding = 0
         self._deliveries: set[asyncio.Future[Delivery]] = set()
         self._turn = 0
+        self._refused: list[asyncio.Future[RecordMetadata]] = []
         self.failure: BaseException | None = None
         self.sent: dict[str, int] = {}
         """Records handed to the producer, by topic."""
@@ -183,6 +184,7 @@ class RecordCollector(Collector):
                 continue
             if error is not None:
                 waiter.set_exception(error)
+                self._refused.append(waiter)
             else:
                 delivery = future.result()
                 waiter.set_result(
@@ -207,5 +209,15 @@ class RecordCollector(Collector):
             self.flush()
         if self._deliveries:
             await asyncio.wait(self._deliveries)
+        if self._refused:
+            await self._see_refused()
         if self.failure is not None:
             raise self.failure
+
+    async def _see_refused(self) -> None:
+        """A refused record is the affair of whoever looks at its future; one that nobody looks at is ours."""
+        await asyncio.sleep(0)
+        refused, self._refused = self._refused, []
+        for waiter in refused:
+            if waiter._log_traceback and self.failure is None:  # what asyncio itself goes by: nobody has asked yet
+                self.failure = waiter.exception()

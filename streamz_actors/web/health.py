@@ -91,7 +91,7 @@ class Health:
             return ["the worker is starting"]
         if worker.ready.is_set():
             return []
-        progress = worker.restorer.progress
+        progress = worker.assigned.restorer.progress
         if progress is not None:
             return [f"tables are being restored: {progress.describe(worker.clock.monotonic())}"]
         if worker.members.assigned is None:
@@ -99,7 +99,7 @@ class Health:
         return ["assigned partitions are being taken over"]
 
     def _restore(self) -> dict[str, Any] | None:
-        progress = self._worker.restorer.progress
+        progress = self._worker.assigned.restorer.progress
         if progress is None:
             return None
         now = self._worker.clock.monotonic()

@@ -79,7 +79,7 @@ class Metrics:
         out.gauge("streamz_broker_answers", "Whether the broker said where partitions end.", ({}, lag is not None))
 
     def _restore(self, out: Exposition) -> None:
-        progress = self._worker.restorer.progress
+        progress = self._worker.assigned.restorer.progress
         if progress is None:
             return
         now = self._worker.clock.monotonic()

@@ -51,6 +51,8 @@ class AssignedTasks:
         self._task_of: dict[TopicPartition, Task] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self.begun: dict[TopicPartition, int] = {}
+        """Where each partition began when its task was opened."""
         self._restoring: asyncio.Task[None] | None = None
 
     def running(self) -> list[Task]:
@@ -82,6 +84,7 @@ class AssignedTasks:
         if not new:
             return
         positions = await self._begin_at([place for task in new for place in task.partitions], consumer)
+        self.begun |= positions
         discard()
         for place in consumer.assignment() & positions.keys():
             consumer.seek(place, positions[place])
@@ -141,13 +144,16 @@ class AssignedTasks:
 
     def restore(self) -> None:
         """Restores beside the loop what is not up to date; a restore that is under way begins again with all of it."""
-        if self._restoring is not None:
-            self._restoring.cancel()
-            self._restoring = None
+        self._end_restore()
         tasks = [task for task in self.by_name.values() if task.status is TaskStatus.RESTORING]
         self._check_ready()
         if tasks:
             self._restoring = self._background.start(self.restorer.run(tasks, self.committed), "restore")
+
+    def _end_restore(self) -> None:
+        if self._restoring is not None:
+            self._restoring.cancel()
+            self._restoring = None
 
     def _restored(self, task: Task) -> None:
         task.restored()
@@ -164,6 +170,8 @@ class AssignedTasks:
 
     async def drop(self, task: Task) -> None:
         """Closes a task; what it has not committed comes again, here or elsewhere."""
+        if task.status is TaskStatus.RESTORING:
+            self._end_restore()  # before its stores close; `restore` begins again with those that stay
         self.by_name.pop(task.name, None)
         for place in task.partitions:
             self._task_of.pop(place, None)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from streamz_actors.dataflow.node import SourceNode
+from streamz_actors.errors import UsageError
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.worker import Worker
 
@@ -15,13 +16,20 @@ class Bounded:
         self._worker = worker
 
     async def watch(self) -> None:
-        """Stops the worker when everything that was there, and everything that came of it, is done."""
-        await self._worker.ready.wait()
+        """Stops the worker when everything that was there, and everything that came of it, is done.
+
+        Raises UsageError where another worker of the application has the work.
+        """
+        worker = self._worker
+        await worker.ready.wait()
+        if worker.spare:
+            name = worker.spec.app_id
+            raise UsageError(f"another worker of {name!r} is running: a bounded run needs its group for itself")
         internal = self._places(internal=True)
         await self._reach(self._places(internal=False))
         for _ in {place.topic for place in internal}:
             await self._reach(internal)
-        self._worker.stop()
+        worker.stop()
 
     def _places(self, *, internal: bool) -> list[TopicPartition]:
         provision = self._worker.provision
@@ -46,7 +54,7 @@ class Bounded:
 
     def _done(self, wanted: dict[TopicPartition, int]) -> bool:
         worker = self._worker
-        done = dict(worker.committed)
+        done = worker.assigned.begun | worker.committed
         for task in worker.tasks.values():
             done |= task.committable()
         reached = all(done.get(place, 0) >= end for place, end in wanted.items())

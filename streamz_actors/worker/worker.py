@@ -20,7 +20,6 @@ from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.commit import Watcher, commit, unwatched
 from streamz_actors.tasks.failures import Failure, Failures
-from streamz_actors.tasks.restore import Restorer
 from streamz_actors.tasks.task import Task, TaskStatus
 from streamz_actors.transport.abc import Consumer, GroupSettings, RawBatch, Transport
 from streamz_actors.types import TopicPartition
@@ -42,6 +41,8 @@ TICK = 0.05
 """Seconds between two looks at the wall clock for operators that schedule by it."""
 IN_FLIGHT = 50_000
 """Records sent and not acknowledged at which nothing more is stepped."""
+MOST_WRITTEN = 250_000
+"""Keys written since the last commit, over all tables, at which the next does not wait for its time."""
 BLOCKED = 0.01
 """Seconds until a blocked task is looked at again."""
 
@@ -120,10 +121,6 @@ class Worker:
     def ready(self) -> asyncio.Event:
         """Set while every assigned task runs, and in a spare."""
         return self.assigned.ready
-
-    @property
-    def restorer(self) -> Restorer:
-        return self.assigned.restorer
 
     # -- its life
 
@@ -325,7 +322,11 @@ class Worker:
 
     def _is_commit_due(self) -> bool:
         ended = any(name in self._late and task.settled for name, task in self.tasks.items())
-        return ended or self.clock.monotonic() >= self._commit_due
+        return (
+            ended
+            or self.clock.monotonic() >= self._commit_due
+            or sum(task.dirty for task in self.tasks.values()) > MOST_WRITTEN
+        )
 
     def _stands(self, task: Task) -> bool:
         """Whether a task can be committed. One with a step under way begins no further one, and is due when it ends."""

@@ -133,7 +133,7 @@ async def test_timers_and_readiness_wait_for_nobody_while_a_restore_is_under_way
     assert not running.worker.ready.is_set()
     assert running.worker.states("counts") == {}
     await until(running.worker.ready.is_set)
-    assert running.worker.restorer.progress is None
+    assert running.worker.assigned.restorer.progress is None
     await ended(running, life, site.clock)
 
 
@@ -143,7 +143,7 @@ async def test_a_worker_stopped_in_the_middle_of_a_restore_ends_and_the_next_one
     site.data_dir = tmp_path / "elsewhere"
     running = site.worker(app)
     life = asyncio.create_task(running.run())
-    await until(lambda: running.worker.restorer.progress)
+    await until(lambda: running.worker.assigned.restorer.progress)
     await ended(running, life, site.clock)
     await turns(5)
     assert await counted(site, app) == TRUTH

@@ -77,7 +77,7 @@ async def test_a_restore_tells_its_progress_and_when_to_come_again(asked: Asked)
     asked.worker.members.assigned = frozenset({TopicPartition("orders", 0)})
     assert "on their way here" in str(asked.refusal())
     now = asked.worker.clock.monotonic()
-    progress = asked.worker.restorer.progress = Progress(now - 10, total=1_000, done=250)
+    progress = asked.worker.assigned.restorer.progress = Progress(now - 10, total=1_000, done=250)
     refusal = asked.refusal()
     assert "250 of 1,000 records" in str(refusal)
     assert 25 <= refusal.retry_after <= 60

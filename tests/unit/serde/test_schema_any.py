@@ -250,3 +250,11 @@ def test_the_order_in_which_a_key_was_filled_does_not_show(key: dict[str, int], 
         for kind in (Any, dict[str, int]):
             schema = schema_for(kind, codec, key=True)
             assert schema.encode(dict(items)) == schema.encode(key)
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"), [(b"alice", "alice"), (b'"alice"', "alice"), (b"\xff\x00", b"\xff\x00"), (b"7", 7)]
+)
+def test_untyped_keys_that_are_not_json_are_text_or_bytes(raw: bytes, key: object) -> None:
+    assert schema_for(Any, key=True).decode(raw) == key
+    assert schema_for(Any, key=True).decode_all([raw, None]) == [key, None]

@@ -169,6 +169,18 @@ def test_the_cache_is_bounded_and_never_wrong() -> None:
     assert [state.get(str(number).encode()) for number in range(50)] == list(range(50))
 
 
+def test_a_write_withdrawn_under_another_does_not_come_back_when_that_one_is_taken_back_too() -> None:
+    state = logged()
+    state.put(b"k", 1, 0)
+    stood = state.entry(b"k")
+    first = state.put(b"k", 2, 1)
+    second = state.put(b"k", 3, 2)
+    state.undo(b"k", stood, first)
+    assert state.get(b"k") == 3
+    state.undo(b"k", first, second)
+    assert state.get(b"k") == 1
+
+
 @given(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=20))
 def test_a_stamp_comes_back_as_it_was(timestamp: int, raw: bytes) -> None:
     assert unstamp(stamp(timestamp, raw)) == (timestamp, raw)

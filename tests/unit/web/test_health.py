@@ -114,7 +114,7 @@ async def test_a_restore_shows_records_rate_and_time_to_go(watched: Watched) -> 
     worker = watched.worker
     worker.members.assigned = frozenset({TopicPartition("orders", 0)})
     progress = Progress(watched.clock.monotonic(), total=1_000, tables={"shop-totals-changelog-0": 1_000})
-    worker.restorer.progress = progress
+    worker.assigned.restorer.progress = progress
     assert watched.health.ready()["restore"]["eta"] is None
     watched.wait(10)
     progress.done, progress.bytes, progress.tables = 250, 5_000, {"shop-totals-changelog-0": 750}
@@ -133,7 +133,7 @@ async def test_metrics_show_a_restore_while_it_goes_on(watched: Watched) -> None
     worker = watched.worker
     metrics = Metrics(worker, LocalQueries(worker), Lag(worker), watched.lag)
     assert "streamz_restore" not in await metrics.text()
-    worker.restorer.progress = Progress(watched.clock.monotonic(), total=1_000, done=250)
+    worker.assigned.restorer.progress = Progress(watched.clock.monotonic(), total=1_000, done=250)
     watched.wait(10)
     lines = (await metrics.text()).splitlines()
     assert {"streamz_restore_records 250", "streamz_restore_remaining_records 750"} <= set(lines)
