@@ -73,6 +73,7 @@ class Site:
         transport: Transport | None = None,
         clock: Clock | None = None,
         backend: Backend | None = None,
+        bounded: bool = False,
         **overrides: Any,
     ) -> Running:
         settings = override(app.settings, {"web_enabled": False, "commit_interval": 1e9, **overrides})
@@ -86,6 +87,7 @@ class Site:
             watch=watch,
             patience=1e9,
             ticking=False,
+            bounded=bounded,
         )
 
     async def begin(self, app: App, **options: Any) -> "tuple[Running, asyncio.Task[None]]":
