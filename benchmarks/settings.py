@@ -25,7 +25,7 @@ CONCURRENCY: Final = 256
 
 TABLE: Final = (
     ("Python", "3.11, each contender in an environment of its own, one process, one thread of Python"),
-    ("event loop", "uvloop (hand, ours); asyncio's own (Faust, whose releases do not start on uvloop by themselves)"),
+    ("event loop", "uvloop (hand, ours); asyncio's own (Faust, its default)"),
     ("broker", "one node of Apache Kafka, as scripts/kafka starts it, on the same machine"),
     ("topics", f"{PARTITIONS} partitions, replication 1, no retention limit; changelogs compacted"),
     ("records", f"JSON orders of about 140 bytes, {KEYS:,} keys, Zipf (s = 1) in W1 and W2, uniform in W8"),
@@ -34,7 +34,7 @@ TABLE: Final = (
     ("consumer", "aiokafka's defaults: 1 MiB per partition and fetch; hand: stock getmany without a limit of records"),
     ("decoding", "typed, by msgspec (hand, ours), in W1; in W2 nobody reads the value"),
     ("state", "RocksDB with a compacted changelog (ours, Faust); a dict with a changelog (hand)"),
-    ("garbage collector", "gc.freeze() after start (hand)"),
+    ("garbage collector", "gc.freeze() after start (hand, ours); ours also raises the threshold of the youngest generation"),
     ("web server", "off"),
 )
 """Name and value, for the report."""
