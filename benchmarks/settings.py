@@ -34,7 +34,7 @@ TABLE: Final = (
     ("consumer", "aiokafka's defaults: 1 MiB per partition and fetch; hand: stock getmany without a limit of records"),
     ("decoding", "typed, by msgspec (hand, ours), in W1; in W2 nobody reads the value"),
     ("state", "RocksDB with a compacted changelog (ours, Faust); a dict with a changelog (hand)"),
-    ("garbage collector", "gc.freeze() after start (hand, ours); ours also raises the threshold of the youngest generation"),
+    ("garbage collector", "gc.freeze() after start (hand, ours); ours also looks at young objects less often"),
     ("web server", "off"),
 )
 """Name and value, for the report."""
