@@ -6,6 +6,7 @@ numbers: on the embedded broker all starts anew, on Kafka what was fed and count
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from collections import Counter
@@ -123,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=6066, help="of the web server (default: %(default)s)")
     feeding_options(parser)
     options = checked(parser, argv)
+    # The client calls each retry against a broker that has just started an error; failures are told by the application.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         asyncio.run(demonstrate(options, Console()))
     except (FeedMismatch, StreamzError, data.DataMissing) as error:
