@@ -25,6 +25,7 @@ from streamz_actors.serde.traits import (
     float_fields,
     holds_floats,
     info_of,
+    is_plain,
     partly_undeclared,
     undeclared,
     unknown_classes,
@@ -32,6 +33,7 @@ from streamz_actors.serde.traits import (
 
 Column = Sequence[Any]
 Kinds = set[type]
+Readers = tuple[Callable[[Any], Any], ...]
 
 _PLAIN_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _LONG = struct.Struct(">q")
@@ -46,6 +48,10 @@ class Format:
     A value is encoded by `check`, `write` and `verify`. For a whole column of values whose classes are all in `quick`,
     `clean` tells in a few instructions per value, after `write`, that neither of the others would find anything; False
     means "look at each".
+
+    Of a value whose class is `single` itself, `check` finds nothing, and `verify` nothing but floats that are not
+    finite. `floats` read all that there are (what they read may also be None); if `floats` is None, they may be
+    anywhere inside, and `write` has said null where one is not finite.
     """
 
     write: Callable[[Any], bytes]
@@ -54,6 +60,8 @@ class Format:
     verify: Callable[[Any, bytes], None]
     quick: frozenset[type]
     clean: Callable[[Kinds, Column, list[bytes]], bool]
+    single: type | None = None
+    floats: Readers | None = None
 
 
 def json_format(annotation: Any, key: bool = False) -> Format:
@@ -99,17 +107,17 @@ def pickle_format(annotation: Any) -> Format:
 
 def text_format() -> Format:
     """UTF-8, as Java's StringSerializer."""
-    return Format(str.encode, bytes.decode, _nothing, _nothing, frozenset((str,)), _always)
+    return Format(str.encode, bytes.decode, _nothing, _nothing, frozenset((str,)), _always, str, ())
 
 
 def raw_format() -> Format:
     """Bytes as they are: `bytes` hands back the same object."""
-    return Format(bytes, bytes, _only_bytes, _nothing, frozenset((bytes,)), _always)
+    return Format(bytes, bytes, _only_bytes, _nothing, frozenset((bytes,)), _always, bytes, ())
 
 
 def long_format() -> Format:
     """8 bytes, big-endian, signed, as Java's LongSerializer; shorter Java integers are read too."""
-    return Format(_LONG.pack, _from_long, _no_bool, _nothing, frozenset((int,)), _always)
+    return Format(_LONG.pack, _from_long, _no_bool, _nothing, frozenset((int,)), _always, int, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,8 @@ class _Declared:
             raise wrong_class(self.name, value)
 
     def verify(self, value: Any, raw: bytes) -> None:
-        if b"null" in raw and self.suspicious((value,), [raw]) and (finding := non_finite_in(value)):
+        # `in` first takes the text for a number, and fails at that: a third slower than find.
+        if raw.find(b"null") >= 0 and self.suspicious((value,), [raw]) and (finding := non_finite_in(value)):
             raise refusal(self.name, finding[1], finding[0])
         if type(value) in self.exact:
             return
@@ -171,7 +180,14 @@ def _typed(
         verify=declared.verify,
         quick=exact if kind is None else exact | {kind},
         clean=declared.clean,
+        single=kind if kind in exact else None,
+        floats=_float_readers(info) if finite and floats else (),
     )
+
+
+def _float_readers(info: inspect.Type) -> Readers | None:
+    """What reads each float out of a value, if it is one, or if all there are are its fields."""
+    return (float,) if is_plain(info, float) else tuple(map(attrgetter, float_fields(info))) or None
 
 
 def _suspicion(info: inspect.Type) -> Callable[[Column, list[bytes]], bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from types import NoneType
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +22,7 @@ from streamz_actors.serde.traits import (
 )
 
 T = TypeVar("T")
+_Encode = Callable[[Any], bytes | None]
 
 
 class Failed:
@@ -51,23 +53,13 @@ class Schema(Generic[T]):
     """Nobody can change a decoded value in place, so it may be shared."""
     ordered: bool = field(compare=False)
     """The encodings sort as the values do."""
+    encode: Callable[[T | None], bytes | None] = field(repr=False, compare=False)
+    """`EncodeError` for what is not of the type, or would not come back as it is. Called once per record, and so a
+    function made for the type.
+    """
     _format: formats.Format = field(repr=False, compare=False)
     _stages: tuple[Codec, ...] = field(repr=False, compare=False)
     _read: Callable[[bytes], T] = field(repr=False, compare=False)
-
-    def encode(self, value: T | None) -> bytes | None:
-        """`EncodeError` for what is not of the type, or would not come back as it is."""
-        if value is None:
-            return None
-        try:
-            self._format.check(value)
-            raw = self._format.write(value)
-            self._format.verify(value, raw)
-            return self._packed(raw)
-        except SerdeError:
-            raise
-        except Exception as error:
-            raise encode_error(error, describe(self.type)) from error
 
     def decode(self, raw: bytes | None) -> T | None:
         """`DecodeError` with reason and field; where the record came from is for the caller to add."""
@@ -128,11 +120,6 @@ class Schema(Generic[T]):
             return None
         return list(raws) if len(raws) == len(values) else None
 
-    def _packed(self, raw: bytes) -> bytes:
-        for stage in self._stages:
-            raw = stage.encode(raw)
-        return raw
-
 
 def schema_for(
     type: Any,  # noqa: A002
@@ -167,12 +154,14 @@ def schema_for(
         )
     if key and not has_sortable_dicts(info):
         raise ConfigError(f"{describe(annotation)} cannot be a key: its dicts need str keys, to have one order")
+    form = _format(annotation, chain, key)
     return Schema(
         type=annotation,
         codec=chain.spec,
         immutable=is_immutable(info),
         ordered=chain.spec in ("raw", "str"),
-        _format=(form := _format(annotation, chain, key)),
+        encode=_writer(form, chain.stages, annotation),
+        _format=form,
         _stages=chain.stages,
         _read=_through(form.read, chain.stages),
     )
@@ -224,6 +213,68 @@ def _format(annotation: Any, chain: Chain, key: bool) -> formats.Format:
                 return formats.custom_format(codec_named(other), annotation, key)
     except (TypeError, NameError) as error:
         raise ConfigError(f"{describe(annotation)} cannot be used with the codec {chain.spec!r}: {error}") from error
+
+
+def _writer(form: formats.Format, stages: tuple[Codec, ...], annotation: Any) -> _Encode:
+    """What encodes one value."""
+
+    def encode(value: Any) -> bytes | None:
+        if value is None:
+            return None
+        try:
+            form.check(value)
+            raw = form.write(value)
+            form.verify(value, raw)
+            for stage in stages:
+                raw = stage.encode(raw)
+            return raw
+        except SerdeError:
+            raise
+        except Exception as error:
+            raise encode_error(error, describe(annotation)) from error
+
+    if stages or form.single is None:
+        return encode
+    if form.floats is None:
+        return _null_searched(form.single, form.write, form.verify, encode)
+    return _floats_asked(form.single, form.write, form.floats, encode)
+
+
+def _floats_asked(kind: type, write: Callable[[Any], bytes], floats: formats.Readers, careful: _Encode) -> _Encode:
+    """A short way for values of exactly this class with finite floats; `careful` knows what to say of all others."""
+
+    def encode(value: Any) -> bytes | None:
+        if type(value) is kind:
+            try:
+                for read in floats:
+                    if not isfinite(read(value) or 0.0):  # the zero is for None
+                        break
+                else:
+                    return write(value)
+            except Exception:  # noqa: S110  (not silent: `careful` meets the same error, if it is one)
+                pass
+        return careful(value)
+
+    return encode
+
+
+def _null_searched(
+    kind: type, write: Callable[[Any], bytes], verify: Callable[[Any, bytes], None], careful: _Encode
+) -> _Encode:
+    """The same where floats may be anywhere inside: where one is not finite, there is a null in what was written."""
+
+    def encode(value: Any) -> bytes | None:
+        if type(value) is kind:
+            try:
+                raw = write(value)
+                if raw.find(b"null") >= 0:
+                    verify(value, raw)
+                return raw
+            except Exception:  # noqa: S110  (as above)
+                pass
+        return careful(value)
+
+    return encode
 
 
 def _through(read: Callable[[bytes], Any], stages: tuple[Codec, ...]) -> Callable[[bytes], Any]:
