@@ -251,8 +251,8 @@ def _floats_asked(kind: type, write: Callable[[Any], bytes], floats: formats.Rea
                         break
                 else:
                     return write(value)
-            except Exception:  # noqa: S110  (not silent: `careful` meets the same error, if it is one)
-                pass
+            except Exception:
+                return careful(value)  # meets the same error, and says what it means
         return careful(value)
 
     return encode
@@ -270,8 +270,8 @@ def _null_searched(
                 if raw.find(b"null") >= 0:
                     verify(value, raw)
                 return raw
-            except Exception:  # noqa: S110  (as above)
-                pass
+            except Exception:
+                return careful(value)
         return careful(value)
 
     return encode
