@@ -244,15 +244,17 @@ def _floats_asked(kind: type, write: Callable[[Any], bytes], floats: formats.Rea
     """A short way for values of exactly this class with finite floats; `careful` knows what to say of all others."""
 
     def encode(value: Any) -> bytes | None:
+        raw: bytes | None
         if type(value) is kind:
             try:
                 for read in floats:
                     if not isfinite(read(value) or 0.0):  # the zero is for None
-                        break
-                else:
-                    return write(value)
+                        return careful(value)
+                raw = write(value)
             except Exception:
-                return careful(value)  # meets the same error, and says what it means
+                raw = None  # `careful` meets the same error again, and says what it means
+            if raw is not None:
+                return raw
         return careful(value)
 
     return encode
@@ -264,14 +266,16 @@ def _null_searched(
     """The same where floats may be anywhere inside: where one is not finite, there is a null in what was written."""
 
     def encode(value: Any) -> bytes | None:
+        raw: bytes | None
         if type(value) is kind:
             try:
                 raw = write(value)
                 if raw.find(b"null") >= 0:
                     verify(value, raw)
-                return raw
             except Exception:
-                return careful(value)
+                raw = None  # as above
+            if raw is not None:
+                return raw
         return careful(value)
 
     return encode
