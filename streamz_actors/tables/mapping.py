@@ -8,7 +8,7 @@ from streamz_actors.dataflow.context import Context
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.errors import WrongPartition
 from streamz_actors.stores.abc import Store
-from streamz_actors.stores.logged import Entry, LoggedStore
+from streamz_actors.stores.logged import SCALARS, Entry, LoggedStore
 from streamz_actors.types import partition_of
 
 _NO_KEY: Final = object()
@@ -58,7 +58,7 @@ class State:
         raw = self._encode_key(key)
         if raw is None:
             raise KeyError(f"table {self.spec.name!r}: None is no key")
-        if self._keys_immutable:
+        if self._keys_immutable or type(key) in SCALARS:
             self._last_key, self._last_raw = key, raw
         return raw
 
@@ -74,7 +74,8 @@ class State:
 
     def write(self, context: Context, key: Any, value: Any) -> None:
         """A handler's write (None deletes): under the current event's time, undone if its event fails."""
-        raw = self.encode_key(key)
+        # `t[k] += 1` has just read the key, and found its entry in the overlay: both are taken without a call.
+        raw = self._last_raw if key is self._last_key else self.encode_key(key)
         batch, index = context.batch, context.index
         if batch is None:
             timestamp = 0
@@ -83,14 +84,14 @@ class State:
             raw_keys = batch.raw_keys
             if raw_keys is None or raw_keys[index] != raw:
                 self._check_owned(context, key, raw)
-        before = self.logged.entry(raw)
-        written = self.logged.put(raw, value, timestamp)
+        logged = self.logged
+        before = logged.overlay.get(raw) or logged.entry(raw)
+        written = logged.put(raw, value, timestamp)
         context.journal.append((self, raw, before, written))
 
     def _check_owned(self, context: Context, key: Any, raw: bytes) -> None:
         """Raises WrongPartition for a key whose owner, as anybody computes it from the key, is another partition."""
-        owner = partition_of(raw, self.partitions)
-        if self.spec.per_partition or owner == self.partition:
+        if self.spec.per_partition or (owner := partition_of(raw, self.partitions)) == self.partition:
             return
         batch, name = context.batch, self.spec.name
         if batch is not None and batch.key_at(context.index) == key:
