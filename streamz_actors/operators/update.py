@@ -1,16 +1,11 @@
 """A table that is the latest value of each key of a stream: `app.table(topic)` and `to_table`."""
 
-from collections.abc import Callable
-from functools import partial
 from itertools import repeat
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec
-from streamz_actors.stores.logged import Entry
-
-make_entry: Callable[[Any], Entry] = partial(tuple.__new__, Entry)
-"""An entry of its three fields, at half the cost of calling `Entry`."""
+from streamz_actors.stores.logged import make_entry
 
 
 def update_table(parent: Node, spec: StoreSpec, kind: str, *, decoded: bool = True) -> Node:
