@@ -59,13 +59,25 @@ class Batch:
         """The branch each row takes, behind a split."""
 
     @classmethod
-    def from_raw(cls, raw: RawBatch, key_schema: Schema[Any], value_schema: Schema[Any]) -> "Batch":
+    def from_raw(
+        cls,
+        raw: RawBatch,
+        key_schema: Schema[Any],
+        value_schema: Schema[Any],
+        *,
+        keys: Column | None = None,
+        values: Column | None = None,
+        timestamps: list[int] | None = None,
+    ) -> "Batch":
+        """Records as they came; `keys` and `values` if they are decoded already, `timestamps` in place of theirs."""
         return cls(
             TopicPartition(raw.topic, raw.partition),
             raw.offsets,
-            raw.timestamps,
+            raw.timestamps if timestamps is None else timestamps,
             key_schema,
             value_schema,
+            keys=keys,
+            values=values,
             raw_keys=raw.keys,
             raw_values=raw.values,
             headers=raw.headers,

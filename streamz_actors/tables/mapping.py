@@ -38,9 +38,6 @@ class State:
 
     # -- by encoded key: operators
 
-    def get_raw(self, raw: bytes) -> Any:
-        return self.logged.get(raw)
-
     def entry(self, raw: bytes) -> Entry | None:
         return self.logged.entry(raw)
 

@@ -12,7 +12,6 @@ from streamz_actors.serde.schema import FAILED
 from streamz_actors.tasks.buffer import Opened, Poison, milliseconds
 from streamz_actors.tasks.failures import Failures
 from streamz_actors.transport.abc import RawBatch
-from streamz_actors.types import TopicPartition
 
 
 class Source:
@@ -29,17 +28,9 @@ class Source:
         keys = topic.key_schema.decode_all(raw.keys, bad) if self._keys else None
         values = topic.value_schema.decode_all(raw.values, bad) if self._values else None
         extract = topic.timestamp
-        batch = Batch(
-            TopicPartition(raw.topic, raw.partition),
-            raw.offsets,
-            raw.timestamps if extract is None else _extracted(extract, values or [], raw.timestamps, bad),
-            topic.key_schema,
-            topic.value_schema,
-            keys=keys,
-            values=values,
-            raw_keys=raw.keys,
-            raw_values=raw.values,
-            headers=raw.headers,
+        timestamps = None if extract is None else _extracted(extract, values or [], raw.timestamps, bad)
+        batch = Batch.from_raw(
+            raw, topic.key_schema, topic.value_schema, keys=keys, values=values, timestamps=timestamps
         )
         return self._settle(raw, batch, bad) if bad else (batch, None)
 

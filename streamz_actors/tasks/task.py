@@ -88,16 +88,13 @@ class Task:
         return frozenset(self.buffer.partitions)
 
     def _reads(self, source: Node) -> dict[str, bool]:
-        """Whether any node behind a source looks at decoded keys or values before they are replaced."""
-        children = self.sub.children[source]
-        return {
-            "keys": any(node.reads_keys or self._passes(node, "keys") for node in children),
-            "values": any(node.reads_values or self._passes(node, "values") for node in children),
-        }
+        """Whether any node behind a source looks at decoded keys, and at decoded values."""
+        behind = self._behind(source)
+        return {"keys": any(node.reads_keys for node in behind), "values": any(node.reads_values for node in behind)}
 
-    def _passes(self, node: Node, side: str) -> bool:
-        """Whether somebody behind a node that does not read a side itself does."""
-        return any(getattr(child, f"reads_{side}") or self._passes(child, side) for child in self.sub.children[node])
+    def _behind(self, node: Node) -> set[Node]:
+        found = set(self.sub.children[node])
+        return found.union(*(self._behind(child) for child in found))
 
     # -- life
 
