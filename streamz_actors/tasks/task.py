@@ -60,7 +60,8 @@ class Task:
         """A step has ended in the middle of a run: what it wrote must not be committed."""
         self.positions: dict[TopicPartition, int] = {}
         """By source partition: the position after the last record stepped."""
-        self.stream_time = -1
+        self._stream_time = -1
+        """The highest timestamp stepped, in ms; kept only for operators that schedule by it."""
         self.records: dict[str, int] = dict.fromkeys(sub.topics, 0)
         """Records stepped, by topic."""
         self._failures, self._wake = failures, wake
@@ -216,11 +217,10 @@ class Task:
         if len(batch):
             if self._timed:
                 for row in batch.rows():
-                    self.stream_time = max(self.stream_time, row.timestamps[0])
+                    self._stream_time = max(self._stream_time, row.timestamps[0])
                     await self._forward(source, row)
                     await self._advance()
             else:
-                self.stream_time = max(self.stream_time, max(batch.timestamps))
                 await self._forward(source, batch)
             self.records[run.partition.topic] += len(batch)
         self.positions[run.partition] = run.position
@@ -254,7 +254,7 @@ class Task:
 
     async def _advance(self) -> None:
         for node in self._timed:
-            out = self._operators[node].advance(self.clock.now(), self.stream_time)
+            out = self._operators[node].advance(self.clock.now(), self._stream_time)
             if out is not None and len(out):
                 await self._forward(node, out)
 
