@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from benchmarks.orders import Dataset, Order
+from benchmarks.orders import Dataset
 from benchmarks.settings import PARTITIONS
 from streamz_actors.clock import SystemClock
 from streamz_actors.transport.abc import RawBatch, TopicSpec, Transport
@@ -25,6 +25,17 @@ class Row(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
+
+
+class Record(Protocol):
+    """What a topic is filled with: an order, a row of a table."""
+
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+    @property
+    def timestamp(self) -> int: ...
 
 
 class Cluster:
@@ -48,32 +59,38 @@ class Cluster:
         await self._transport.admin.delete(list(known))
 
     async def load(self, dataset: Dataset) -> None:
-        """Fills the dataset's topic, once. Raises RuntimeError if it holds something else."""
-        if dataset.topic in self._loaded:
-            return
-        await self.create(dataset.topic)
-        found = sum(await self.ends(dataset.topic))
-        if not found:
-            await self._fill(dataset)
-        elif found != dataset.records:
-            raise RuntimeError(f"topic {dataset.topic!r} holds {found} records: delete it, or use another broker")
-        self._loaded.add(dataset.topic)
+        """Fills the dataset's topic."""
+        await self.fill(dataset.topic, dataset.records, dataset.orders)
 
-    async def _fill(self, dataset: Dataset) -> None:
+    async def fill(
+        self, topic: str, records: int, content: Callable[[], Iterable[Record]], *, compacted: bool = False
+    ) -> None:
+        """Fills a topic with so many records, once. Raises RuntimeError if it holds something else."""
+        if topic in self._loaded:
+            return
+        await self.create(topic, compacted=compacted)
+        found = sum(await self.ends(topic))
+        if not found:
+            await self._fill(topic, content())
+        elif found != records:
+            raise RuntimeError(f"topic {topic!r} holds {found} records: delete it, or use another broker")
+        self._loaded.add(topic)
+
+    async def _fill(self, topic: str, content: Iterable[Record]) -> None:
         producer = self._transport.producer("benchmarks-loader")
         await producer.start()
-        chunk: list[list[Order]] = [[] for _ in range(PARTITIONS)]
+        chunk: list[list[Record]] = [[] for _ in range(PARTITIONS)]
         try:
-            for order in dataset.orders():
-                partition = partition_of(order.key, PARTITIONS)
+            for record in content:
+                partition = partition_of(record.key, PARTITIONS)
                 rows = chunk[partition]
-                rows.append(order)
+                rows.append(record)
                 if len(rows) == CHUNK:
-                    await producer.send(dataset.topic, partition, *columns(rows))
+                    await producer.send(topic, partition, *columns(rows))
                     chunk[partition] = []
             for partition, rows in enumerate(chunk):
                 if rows:
-                    await producer.send(dataset.topic, partition, *columns(rows))
+                    await producer.send(topic, partition, *columns(rows))
         finally:
             await producer.stop()
 
@@ -106,7 +123,7 @@ def places(topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
 
 
-def columns(rows: list[Order]) -> tuple[list[bytes | None], list[bytes | None], list[int]]:
+def columns(rows: list[Record]) -> tuple[list[bytes | None], list[bytes | None], list[int]]:
     return [row.key for row in rows], [row.value for row in rows], [row.timestamp for row in rows]
 
 

@@ -1,7 +1,7 @@
 """Who competes: how each contender is started, for which workloads, and with how many records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from benchmarks.environments import HERE, python_of
@@ -10,13 +10,16 @@ from benchmarks.environments import HERE, python_of
 @dataclass(frozen=True, slots=True)
 class Contender:
     """`programs` gives the arguments behind the interpreter, by workload. `share`: of a workload's records, how many it
-    gets where it is too slow for all of them; a rate is a rate.
+    gets where it is too slow for all of them; a rate is a rate. `outputs`: topics that it names itself, by workload.
+    `warms_up`: others are compared with the second half of its run.
     """
 
     name: str
     folder: str
     programs: Mapping[str, tuple[str, ...]]
     share: float = 1.0
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    warms_up: bool = False
 
     def command(self, workload: str) -> list[str]:
         python = python_of(self.folder)
@@ -24,6 +27,10 @@ class Contender:
         if self.folder == "ours":
             return [str(python), "-m", "streamz_actors", "-A", first, *rest]
         return [str(python), str(HERE / self.folder / first), *rest]
+
+    def output(self, workload: str, usual: str) -> str:
+        """The topic that shows its result, with {group} and {input} to be filled in."""
+        return self.outputs.get(workload, usual)
 
     def records(self, records: int) -> int:
         return max(1, round(records * self.share))

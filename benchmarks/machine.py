@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import BASELINES
 from benchmarks.environments import HERE, versions_of
 
 OURS = ("aiokafka", "msgspec", "orjson", "rocksdict", "murmurhash2", "uvloop")
@@ -29,7 +30,7 @@ def describe(arguments: list[str]) -> dict[str, Any]:
         "kafka": kafka(),
         "versions": {
             "ours": {name: version(name) for name in OURS},
-            **{folder: versions_of(folder) for folder in ("hand", "faust")},
+            **{folder: versions_of(folder) for folder in sorted({baseline.folder for baseline in BASELINES})},
         },
     }
 

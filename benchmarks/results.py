@@ -80,6 +80,9 @@ def row(contender: str, results: Sequence[Result]) -> Row:
     )
 
 
-def ratio(row: Row, baseline: Row | None) -> float | None:
-    """How many times as fast; None where one of them has no right run."""
-    return row.rate / baseline.rate if baseline is not None and row.rate and baseline.rate else None
+def ratio(row: Row, baseline: Row | None, *, warm: bool = False) -> float | None:
+    """How many times as fast (`warm`: as the baseline in its second half); None where one of them has no right run."""
+    if baseline is None:
+        return None
+    reference = baseline.late_rate if warm else baseline.rate
+    return row.rate / reference if row.rate and reference else None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import settings
+from benchmarks import accounts, settings
 from benchmarks.checks import Wrong
 from benchmarks.cluster import Cluster, running
 from benchmarks.contenders import Contender, competing
@@ -57,12 +57,14 @@ class Bout:
         self._cluster, self._workload, self._contender, self._number = cluster, workload, contender, number
         self._dataset = dataset
         self._group = f"{prefix}-{workload.name}-{contender.name}-{number}".lower()
-        self._output = workload.output.format(group=self._group)
+        self._output = contender.output(workload.name, workload.output).format(group=self._group, input=dataset.topic)
 
     async def result(self) -> Result:
         """A contender that fails, or whose result is wrong, gives a result with the problem."""
         name, contender, records = self._workload.name, self._contender.name, self._dataset.records
         await self._cluster.load(self._dataset)
+        if self._workload.joins:
+            await self._cluster.fill(accounts.TOPIC, settings.KEYS, accounts.accounts, compacted=True)
         await self._cluster.create(self._output, compacted=self._workload.compacted)
         try:
             return await self._measured()
@@ -107,6 +109,7 @@ class Bout:
             "BENCH_BROKER": self._cluster.bootstrap,
             "BENCH_INPUT": self._dataset.topic,
             "BENCH_OUTPUT": self._output,
+            "BENCH_TABLE": accounts.TOPIC,
             "BENCH_GROUP": self._group,
             "BENCH_DIR": str(Path(folder) / "data"),
             "BENCH_PARTITIONS": str(settings.PARTITIONS),

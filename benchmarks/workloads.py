@@ -35,6 +35,8 @@ class Workload:
     """The output is a changelog."""
     safe_offsets: bool = False
     """The check looks at what is committed beside what is written, so both are watched."""
+    joins: bool = False
+    """The orders are joined with the table of accounts."""
     output: str = "{group}-out"
 
     def dataset(self, records: int) -> Dataset:
