@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from streamz_actors.assignment.wire import Member, Ownership, pack, unpack_member, unpack_ownership
+from streamz_actors.assignment.wire import Host, Member, Ownership, pack, unpack_member, unpack_ownership
 from streamz_actors.transport.abc import Offer, Share
 from streamz_actors.types import TopicPartition
 
@@ -14,7 +14,7 @@ def choose(members: Mapping[str, Member | None]) -> str:
         member_id, member = item
         if member is None:
             return True, True, 0, member_id
-        return False, not member.holds, member.since, member_id
+        return False, not member.tasks, member.since, member_id
 
     return min(members.items(), key=rank)[0]
 
@@ -34,7 +34,8 @@ class WholeAssignor:
         members = {offer.member_id: unpack_member(offer.user_data) for offer in offers}
         chosen = choose(members)
         member = members[chosen]
-        answer = b"" if member is None else pack(Ownership(member.worker, member.address))
+        hosts = () if member is None else (Host(member.worker, member.address),)
+        answer = b"" if member is None else pack(Ownership(member.worker, hosts, {}))
         everything = tuple(
             TopicPartition(topic, number) for topic, count in sorted(partitions.items()) for number in range(count)
         )

@@ -104,5 +104,6 @@ class Access:
         ownership = self._worker.members.ownership
         if ownership is None:
             return ""
-        at = f" at {ownership.address}" if ownership.address else ""
-        return f"; {ownership.owner}{at} has the work"
+        address = next((host.address for host in ownership.hosts if host.worker == ownership.leader), "")
+        at = f" at {address}" if address else ""
+        return f"; {ownership.leader}{at} has the work"

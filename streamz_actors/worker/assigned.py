@@ -223,6 +223,13 @@ class AssignedTasks:
 
     # -- what they hold
 
+    def held(self) -> dict[str, tuple[int, ...]]:
+        """The partitions of the tasks here, by sub-topology."""
+        held: dict[str, tuple[int, ...]] = {}
+        for task in self.by_name.values():
+            held[task.sub.name] = (*held.get(task.sub.name, ()), task.partition)
+        return held
+
     def states(self, table: str) -> Mapping[int, Any]:
         """The table's partitions that are here and readable."""
         return {task.partition: task.own[table] for task in self.running() if table in task.own}

@@ -55,6 +55,6 @@ class Membership(Listener):
                 "assigned %d partitions of %d topics", len(partitions), len({place.topic for place in partitions})
             )
         else:
-            owner = f"; {self.ownership.owner} has the work" if self.ownership is not None else ""
+            owner = f"; {self.ownership.leader} has the work" if self.ownership is not None else ""
             logger.info("waiting as a spare: no partitions are assigned%s", owner)
         self._wake()

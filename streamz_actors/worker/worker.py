@@ -182,7 +182,7 @@ class Worker:
         await self._consumer.start(topics)
 
     def _member(self) -> Member:
-        return Member(self.name, self.address, self._started_at, bool(self.tasks))
+        return Member(self.name, self.address, self._started_at, -1, self.assigned.held())
 
     async def close(self) -> None:
         """Ends everything without committing. Safe to call twice."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from streamz_actors import App
-from streamz_actors.assignment.wire import Ownership
+from streamz_actors.assignment.wire import Host, Ownership
 from streamz_actors.errors import NotReady, StreamzError, TableUnknown
 from streamz_actors.query.local import LocalQueries
 from streamz_actors.tasks.restore import Progress
@@ -65,7 +65,7 @@ async def test_a_worker_that_has_failed_says_so(asked: Asked) -> None:
 async def test_a_spare_names_the_owner(asked: Asked) -> None:
     asked.worker.members.assigned = frozenset()
     assert str(asked.refusal()).endswith("this worker waits as a spare")
-    asked.worker.members.ownership = Ownership("other", "http://other:6066")
+    asked.worker.members.ownership = Ownership("other", (Host("other", "http://other:6066"),), {})
     assert "a spare; other at http://other:6066 has the work" in str(asked.refusal())
 
 

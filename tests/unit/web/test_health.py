@@ -41,7 +41,7 @@ class Watched:
         self.worker = worker = Worker(app.spec(), transport, MemoryBackend(), self.clock, name="w")
         worker.status = WorkerStatus.RUNNING
         worker.globals.loaded = True
-        assignor = WholeAssignor(lambda: Member("w", "", 0, False), worker.members.told)
+        assignor = WholeAssignor(lambda: Member("w", "", 0, -1, {}), worker.members.told)
         worker.members.consumer = transport.consumer(GroupSettings("shop", "w"), assignor, worker.members)
         self.lag = Late(self.clock)
         self.health = Health(worker, self.lag)
