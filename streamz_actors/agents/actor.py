@@ -15,7 +15,7 @@ from typing import Any
 from streamz_actors.agents.lane import Lane
 from streamz_actors.agents.outbox import Outbox
 from streamz_actors.agents.replies import Asked, asked
-from streamz_actors.agents.stream import AgentStream, Finish
+from streamz_actors.agents.stream import AgentStream
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Context, current
 from streamz_actors.dataflow.node import Place
@@ -42,8 +42,8 @@ class Actor:
         self._behaviour, self._place, self._lane, self._outbox, self._context = behaviour, place, lane, outbox, context
         self._followed = any(state.followed for state in context.states.values())
         self._attempts = 0
-        self._finished = 0
-        self._finish: Finish = self._finish_calls if outbox.holds else self._close_event
+        self._attempted = 0
+        """How many events were done before the one that the attempts are counted for."""
 
     async def run(self) -> None:
         current.set(self._context)
@@ -55,11 +55,10 @@ class Actor:
 
     async def _settled(self) -> bool:
         """Runs the function once and deals with what it leaves. Whether the actor goes on."""
-        before = self._finished
+        before = self._lane.finished
         try:
             await self._drive()
-            if self._lane.in_hand() and (rest := self._finish()) is not None:
-                await rest
+            await self._end_event()
         except asyncio.CancelledError as cancelled:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
@@ -72,7 +71,7 @@ class Actor:
     async def _drive(self) -> None:
         """Runs the function once: until it returns or raises."""
         self._context.batch = None
-        stream: AgentStream[Any, Any] = AgentStream(self._lane, self._context, self._place.clock, self._finish)
+        stream: AgentStream[Any, Any] = AgentStream(self._lane, self._context, self._place.clock, self)
         running: Any = self._behaviour.function(stream)
         try:
             if isinstance(running, AsyncGenerator):
@@ -92,27 +91,33 @@ class Actor:
         finally:
             await running.aclose()
 
+    def watches(self, batch: Batch) -> bool:
+        return batch.headers is not None or self._outbox.holds or self._followed or self._lane.eager
+
+    def finish(self) -> Any:
+        return self._finish_calls() if self._outbox.holds else self._close_event()
+
     async def _finish_calls(self) -> None:
         await self._outbox.call()
         self._close_event()
 
     def _close_event(self) -> None:
-        """The event in hand is done."""
-        context, lane, outbox = self._context, self._lane, self._outbox
-        batch = context.batch
-        if lane.hand or (batch is not None and batch.headers is not None):
-            self._answer(None)  # first, because an answer that cannot be written is the event's failure
-        if context.journal:
+        self._answer(None)  # first, because an answer that cannot be written is the event's failure
+        journal = self._context.journal
+        if journal:
             if self._followed:
                 self._tell_changes()
-            context.journal.clear()
-        if outbox.used:
-            outbox.keep()
-        lane.done()
-        self._finished += 1
-        self._attempts = 0
-        if not lane.count or lane.eager:
+            journal.clear()
+        self._outbox.done()
+        if self._lane.eager:
             self._place.wake()
+
+    async def _end_event(self) -> None:
+        """The function has returned: the event in hand, if there is one, is done."""
+        if self._lane.busy:
+            if (rest := self.finish()) is not None:
+                await rest
+            self._lane.done()
 
     def _tell_changes(self) -> None:
         """The event's writes, as changes, to those who follow the tables."""
@@ -146,7 +151,7 @@ class Actor:
         if not hand:
             self._place.failed(error if isinstance(error, StreamzError) else _outside(behaviour.name, error))
             return False
-        self._attempts += 1
+        self._count_attempt()
         policy = behaviour.on_error
         if isinstance(policy, Retry):
             if self._attempts <= policy.attempts:
@@ -155,6 +160,11 @@ class Actor:
                 return True
             policy = policy.then
         return self._give_up(policy, hand, error)
+
+    def _count_attempt(self) -> None:
+        finished = self._lane.finished
+        self._attempts = self._attempts + 1 if finished == self._attempted else 1
+        self._attempted = finished
 
     async def _pause(self, seconds: float) -> None:
         self._lane.timer_waits += 1
@@ -173,15 +183,13 @@ class Actor:
             self._place.failed(last)
             return False
         self._lane.done()
-        self._finished += 1
-        self._attempts = 0
         self._place.wake()
         return True
 
     def _returned(self, before: int) -> bool:
         """The function has ended by itself, and the event in hand is done. Whether the actor goes on."""
         name = self._behaviour.name
-        if self._finished == before:
+        if self._lane.finished == before:
             self._place.failed(UsageError(f"agent {name!r} returned without reading an event from its stream"))
             return False
         if self._behaviour.supervisor == "stop":

@@ -37,7 +37,7 @@ class Inbox(Operator, Leg):
         """`eager`: the place is woken by each event done."""
         self._behaviour, self._place, self._states = behaviour, place, states
         self._topics, self._calls, self._channels = topics, calls, channels
-        self._lanes = tuple(Lane() for _ in range(concurrency))
+        self._lanes = tuple(Lane(place.wake) for _ in range(concurrency))
         for lane in self._lanes:
             lane.eager = eager
         self._outboxes: list[Outbox] = []
@@ -55,9 +55,13 @@ class Inbox(Operator, Leg):
             lane.put(batch, rows)
 
     def _actor(self, lane: Lane) -> Actor:
-        outbox = Outbox(self._topics, self._calls, self._channels, self._place.collector)
-        self._outboxes.append(outbox)
         context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._states)
+
+        def in_hand() -> tuple[Batch, int] | None:
+            return (context.batch, context.index) if lane.busy and context.batch is not None else None
+
+        outbox = Outbox(self._topics, self._calls, self._channels, self._place.collector, in_hand)
+        self._outboxes.append(outbox)
         return Actor(self._behaviour, self._place, lane, outbox, context)
 
     def _spread(self, batch: Batch) -> dict[Lane, list[int]]:
@@ -93,11 +97,11 @@ class Inbox(Operator, Leg):
 
     def drain(self) -> None:
         for lane in self._lanes:
-            lane.closed = lane.eager = True
+            lane.close()
 
     def drained(self) -> bool:
         return all(
-            task.done() or lane.timer_waits or not lane.in_hand()
+            task.done() or lane.timer_waits or not lane.busy
             for lane, task in zip(self._lanes, self._tasks, strict=False)
         )
 

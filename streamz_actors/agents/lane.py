@@ -6,7 +6,7 @@ and what waits is unfinished; offsets are committed only below the lowest unfini
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.types import TopicPartition
@@ -18,46 +18,62 @@ Rows = tuple[Batch, Sequence[int]]
 class Lane:
     """`batch`, `rows` and `at` are the run being gone through, and where.
 
-    In hand is either the one row at `at` (`holding`), or what a list was made of (`hand`).
+    In hand is either the one row at `at` (`holding`), or what a list was made of (`hand`). `wake` is called when the
+    last event waiting is done; with `eager`, for each event done.
     """
 
     __slots__ = (
         "_queue",
+        "_queued",
         "_waiter",
+        "_wake",
         "at",
         "batch",
         "closed",
-        "count",
         "eager",
         "hand",
         "holding",
         "rows",
         "timer_waits",
+        "total",
+        "turn",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._queue: deque[Rows] = deque()
+        self._queued = 0
         self._waiter: asyncio.Future[None] | None = None
         self.batch: Batch | None = None
         self.rows: Sequence[int] = ()
         self.at = 0
         self.hand: list[Rows] = []
         self.holding = False
-        self.count = 0
-        """Rows unfinished."""
+        self.total = 0
+        """Rows that have come since the start."""
+        self.turn = object()
+        """Another object as soon as an iteration can no longer go on by itself: closed, or somebody else reads on."""
         self.closed = False
-        """Nothing is given out any longer: the worker stops."""
+        """Nothing is given out: the worker stops, or its group rebalances."""
         self.eager = False
-        """Whether each event done is to be told, not only the last one waiting."""
         self.timer_waits = 0
         """Above 0 while the actor waits for a timer of the framework."""
 
+    @property
+    def count(self) -> int:
+        """Rows unfinished."""
+        return self._queued + len(self.rows) - self.at + sum(len(rows) for _, rows in self.hand)
+
+    @property
+    def finished(self) -> int:
+        """Rows done since the start."""
+        return self.total - self.count
+
     def put(self, batch: Batch, rows: Sequence[int]) -> None:
         self._queue.append((batch, rows))
-        self.count += len(rows)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._queued += len(rows)
+        self.total += len(rows)
+        self.poke()
 
     @property
     def waiting(self) -> bool:
@@ -68,18 +84,19 @@ class Lane:
         """Moves to the next run if the current one is used up; whether there is an event to give out."""
         if self.closed:
             return False
-        if self.batch is not None and self.at < len(self.rows):
+        if self.at < len(self.rows):
             return True
         if not self._queue:
             self.batch, self.rows, self.at = None, (), 0
             return False
         self.batch, self.rows = self._queue.popleft()
+        self._queued -= len(self.rows)
         self.at = 0
         return self.ready()
 
     async def wait(self) -> None:
-        """Returns when `put` is called, at once if rows are waiting in the queue."""
-        if self._queue and not self.closed:
+        """Returns when there may be an event, at once if there is one."""
+        if self.ready():
             return
         self._waiter = asyncio.get_running_loop().create_future()
         try:
@@ -88,9 +105,19 @@ class Lane:
             self._waiter = None
 
     def poke(self) -> None:
-        """Ends a `wait` without a row: a time limit has passed."""
+        """Ends a `wait`: something has changed, if only the time."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def close(self) -> None:
+        """Nothing is given out from now on; what is in hand goes on to its end, which is told."""
+        self.closed = True
+        self.turn = object()
+
+    def open(self) -> None:
+        """Goes on after `close` where it stood."""
+        self.closed = False
+        self.poke()
 
     def grab(self, limit: int) -> int:
         """Moves up to `limit` rows from the run into the hand; how many."""
@@ -99,6 +126,11 @@ class Lane:
         self.hand.append((self.batch, rows))
         self.at += len(rows)
         return len(rows)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is in hand."""
+        return self.holding or bool(self.hand)
 
     def in_hand(self) -> list[Rows]:
         """The rows given out and not done."""
@@ -111,21 +143,21 @@ class Lane:
         if self.holding:
             self.holding = False
             self.at += 1
-            self.count -= 1
-            return
-        for _, rows in self.hand:
-            self.count -= len(rows)
         self.hand.clear()
+        if self.eager or self.closed or not self.count:
+            self._wake()
 
     def put_back(self) -> None:
         """What is in hand comes again, as the next."""
         self.holding = False
         if not self.hand:
             return
-        if self.batch is not None and self.at < len(self.rows):
-            self._queue.appendleft((self.batch, self.rows[self.at :]))
+        rest = self.rows[self.at :]
+        if self.batch is not None and rest:
+            self.hand.append((self.batch, rest))
         self.batch, self.rows, self.at = None, (), 0
         self._queue.extendleft(reversed(self.hand))
+        self._queued += sum(len(rows) for _, rows in self.hand)
         self.hand.clear()
 
     def lowest(self, into: dict[TopicPartition, int]) -> None:

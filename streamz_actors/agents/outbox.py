@@ -1,8 +1,8 @@
 """What an actor yields, held until its event is done, then handed to the collector once a turn of the loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 from streamz_actors.agents.channel import Channel
 from streamz_actors.dataflow.batch import Batch, Column
@@ -16,11 +16,15 @@ Yield = tuple[Batch, int, Out[Any]]
 """A yield with the row that it belongs to."""
 
 
-class TopicColumns:
-    """Rows on their way to one topic. Values are encoded when they are yielded, so that an error is their event's.
+_NOBODY_S: Final = object()
+"""What no function yields."""
 
-    An event's own value that nobody can have changed leaves as it came, like the keys.
-    """
+InHand = Callable[[], tuple[Batch, int] | None]
+"""The row of the event that is not done yet: a yield of it may still be taken back."""
+
+
+class TopicColumns:
+    """Rows on their way to one topic. Values are encoded when they are yielded, so that an error is their event's."""
 
     def __init__(self, topic: Topic[Any, Any]) -> None:
         self.topic = topic
@@ -31,33 +35,36 @@ class TopicColumns:
         self.timestamps: list[int] = []
         self.headers: list[Headers] | None = None
         """None as long as no row has any."""
-        self._batch: Batch | None = None
-        self._raw_keys: list[bytes | None] | None = None
-        self._raw_values: list[bytes | None] | None = None
-        self._given: Column = []
-        """What `_raw_values` became when they were decoded."""
+
+    def passed(self, batch: Batch) -> Column | None:
+        """The batch's values, if each may leave with the bytes that it came with: nobody can have changed them."""
+        topic = self.topic
+        unchanged = topic.value_schema.immutable and batch.value_schema == topic.value_schema
+        if not unchanged or batch.key_schema != topic.key_schema or batch.raw_values is None or batch.raw_keys is None:
+            return None
+        return batch.values
+
+    def pass_on(self, batch: Batch, rows: Sequence[int]) -> None:
+        """Rows of a batch for which `passed` holds."""
+        raw_keys, raw_values, timestamps = batch.raw_keys, batch.raw_values, batch.timestamps
+        assert raw_keys is not None
+        assert raw_values is not None
+        self.keys += [raw_keys[row] for row in rows]
+        self.values += [raw_values[row] for row in rows]
+        self.timestamps += [timestamps[row] for row in rows]
+        if self.headers is not None:
+            self.headers += [()] * len(rows)
 
     def put(self, batch: Batch, index: int, value: Any) -> None:
         """A value under the key and timestamp of a row."""
-        if batch is not self._batch:
-            self._enter(batch)
-        raw_keys, raw_values = self._raw_keys, self._raw_values
-        if raw_values is not None and value is self._given[index]:
-            self.values.append(raw_values[index])
+        self.values.append(self._encode(value))
+        if batch.raw_keys is not None and batch.key_schema == self.topic.key_schema:
+            self.keys.append(batch.raw_keys[index])
         else:
-            self.values.append(self._encode(value))
-        self.keys.append(raw_keys[index] if raw_keys is not None else self._encode_key(batch.key_at(index)))
+            self.keys.append(self._encode_key(batch.key_at(index)))
         self.timestamps.append(batch.timestamps[index])
         if self.headers is not None:
             self.headers.append(())
-
-    def _enter(self, batch: Batch) -> None:
-        """The rows to come are of this batch."""
-        topic, self._batch = self.topic, batch
-        self._raw_keys = batch.raw_keys if batch.key_schema == topic.key_schema else None
-        unchanged = topic.value_schema.immutable and batch.value_schema == topic.value_schema
-        self._raw_values = batch.raw_values if unchanged else None
-        self._given = batch.values if self._raw_values is not None else []
 
     def put_out(self, batch: Batch, index: int, out: Out[Any]) -> None:
         """The key of the row is looked at only where `out` has none: it need not fit the topic."""
@@ -95,7 +102,11 @@ class TopicColumns:
 
 
 class Outbox:
-    """The sinks of one actor. An event's yields leave together when it is done, or never."""
+    """The sinks of one actor. An event's yields leave together when it is done, or never.
+
+    An event's own value that nobody can have changed is only noted by its row (`_passed`); all else becomes columns.
+    What was noted comes behind what the columns hold.
+    """
 
     def __init__(
         self,
@@ -103,27 +114,65 @@ class Outbox:
         calls: tuple[Call, ...],
         channels: tuple[Channel[Any], ...],
         collector: Collector,
+        in_hand: InHand,
     ) -> None:
         self._columns = tuple(TopicColumns(topic) for topic in topics)
         self._calls, self._channels = calls, channels
-        self._collector = collector
+        self._collector, self._in_hand = collector, in_hand
         self.holds = bool(calls or channels)
         """Whether there are functions or channels among the sinks, which are given the yields by `call`."""
         self._held: list[Yield] = []
+        self.first: Any = None
+        """The event's first yield, where a record can ask for it."""
+        self._batch: Batch | None = None
+        self._given: Column = []
+        """Of the batch that the rows are of: its values where they may pass as they came, else what nobody yields."""
+        self._passed: list[int] = []
         self._rows = 0
         """In every column: each yield goes to every topic."""
-        self._kept = 0
-        """Of these, the first so many are of finished events."""
-        self.first: Any = None
-        """The event's first yield: what `ask` gets."""
-        self.used = False
-        """Whether the event at hand has yielded."""
+        self._last: tuple[Batch, int] | None = None
+        """The row whose yield was the last to become columns."""
+        self._before = 0
+        """Rows in the columns before those of `_last`."""
         self._scheduled = False
 
     def put(self, batch: Batch, index: int, out: Any) -> None:
+        if batch is not self._batch:
+            self._enter(batch)
+        if out is self._given[index]:
+            self._passed.append(index)
+        else:
+            self._put(batch, index, out)
+
+    def _enter(self, batch: Batch) -> None:
+        """The rows to come are of this batch. They leave at the end of this turn of the loop."""
+        self._settle()
+        self._batch = batch
+        passing = not self.holds and batch.headers is None and len(self._columns) == 1
+        given = self._columns[0].passed(batch) if passing else None
+        self._given = [_NOBODY_S] * len(batch) if given is None else given
+        if not self._scheduled and self._columns:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def _settle(self, index: int = -1) -> int:
+        """What was noted becomes columns; how many of the rows, the last ones, are `index`."""
+        passed, batch = self._passed, self._batch
+        if not passed or batch is None:
+            return 0
+        self._passed = []
+        for column in self._columns:
+            column.pass_on(batch, passed)
+        self._rows += len(passed)
+        return trailing(passed, index)
+
+    def _put(self, batch: Batch, index: int, out: Any) -> None:
+        mine = self._settle(index)
+        if self._last != (batch, index):
+            self._last, self._before = (batch, index), self._rows - mine
         chosen = type(out) is Out
-        if not self.used:
-            self.used, self.first = True, out.value if chosen else out
+        if self.first is None:
+            self.first = out.value if chosen else out
         for column in self._columns:
             if chosen:
                 column.put_out(batch, index, out)
@@ -149,28 +198,44 @@ class Outbox:
                 )
         self._held.clear()
 
-    def keep(self) -> None:
-        """The event is done: its rows leave at the end of this turn of the loop."""
-        self.used, self.first = False, None
-        self._kept = self._rows
-        if not self._scheduled and self._columns:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self.flush)
+    def done(self) -> None:
+        """The event has come to its end: the next one's first yield is its own."""
+        self.first = None
 
     def drop(self) -> None:
-        """The event failed: it yields nothing."""
-        self.used, self.first = False, None
+        """The event in hand failed: it yields nothing."""
+        self.first = None
         self._held.clear()
+        kept = self._finished()
         for column in self._columns:
-            column.cut(self._kept)
-        self._rows = self._kept
+            column.cut(kept)
+        self._rows, self._last = kept, None
 
     def flush(self) -> None:
         """Hands on the rows of finished events; those of an event under way stay."""
         self._scheduled = False
-        kept, self._kept = self._kept, 0
+        kept = self._finished()
         if not kept:
             return
-        self._rows -= kept
         for column in self._columns:
             column.flush(kept, self._collector)
+        self._rows, self._before = self._rows - kept, 0
+
+    def _finished(self) -> int:
+        """How many rows of the columns are of finished events, with all that was noted among them."""
+        hand = self._in_hand()
+        mine = self._settle(hand[1] if hand is not None and hand[0] is self._batch else -1)
+        self._batch = None  # so that the next yield sees to its leaving
+        if hand is None:
+            return self._rows
+        if self._last != hand:
+            self._last, self._before = hand, self._rows - mine
+        return self._before
+
+
+def trailing(rows: Sequence[int], row: int) -> int:
+    """How many of the last rows are `row`."""
+    count = 0
+    while count < len(rows) and rows[-1 - count] == row:
+        count += 1
+    return count

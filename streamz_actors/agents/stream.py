@@ -18,18 +18,24 @@ V = TypeVar("V")
 SLICE = 0.005
 """Seconds after which an actor that always has an event gives the loop a turn."""
 
-EVENTS = 64
-"""Events between two looks at the clock."""
+EVENTS = 63
+"""A mask: the clock is looked at once in 64 events."""
 
 
 View = Callable[[Batch], Callable[[int], Any]]
 """How the rows of a batch are given out: a function of a row's index."""
 
 
-class Finish(Protocol):
-    """Called when the event in hand is done; gives something to await if that takes time."""
+class Ending(Protocol):
+    """What becomes of an event that is done."""
 
-    def __call__(self) -> Any: ...
+    def watches(self, batch: Batch) -> bool:
+        """Whether each event of this batch is to be told; if not, those without table writes need not be."""
+        ...
+
+    def finish(self) -> Any:
+        """The event in hand has come to its end: its effects stand. Gives something to await if that takes time."""
+        ...
 
 
 class AgentStream(Generic[K, V]):
@@ -38,8 +44,8 @@ class AgentStream(Generic[K, V]):
     An event is done when the next one is asked for.
     """
 
-    def __init__(self, lane: Lane, context: Context, clock: Clock, finish: Finish) -> None:
-        self._lane, self._context, self._clock, self._finish = lane, context, clock, finish
+    def __init__(self, lane: Lane, context: Context, clock: Clock, ending: Ending) -> None:
+        self._lane, self._context, self._clock, self._ending = lane, context, clock, ending
         self._opened: list[AsyncGenerator[Any, None]] = []
 
     def __aiter__(self) -> AsyncIterator[V]:
@@ -79,42 +85,59 @@ class AgentStream(Generic[K, V]):
             await generator.aclose()
 
     async def _each(self, view: View) -> AsyncGenerator[Any, None]:
-        lane, context, finish, clock = self._lane, self._context, self._finish, self._clock
-        await self._leave()
-        turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
-        while True:
-            while not lane.ready():
-                await lane.wait()
-                turn_ends, until_look = clock.monotonic() + SLICE, EVENTS
-            batch = context.batch = lane.batch
-            assert batch is not None
-            give = view(batch)
-            for at, row in enumerate(lane.rows[lane.at :], lane.at):
-                if lane.at != at or lane.closed:
-                    break  # at another place: a second iteration went on in the meantime
-                context.index = row
-                lane.holding = True
-                yield give(row)
-                rest = finish()
-                if rest is not None:
-                    await rest
-                until_look -= 1
-                if not until_look:
-                    until_look = EVENTS
-                    if clock.monotonic() > turn_ends:
-                        await asyncio.sleep(0)
-                        turn_ends = clock.monotonic() + SLICE
-
-    async def _leave(self) -> None:
-        """A former iteration was left with its event in hand: it is done, for the next one is asked for."""
-        if self._lane.in_hand() and (rest := self._finish()) is not None:
-            await rest
-
-    async def _take(self, n: int, within: float) -> AsyncGenerator[list[V], None]:
-        lane, context, clock = self._lane, self._context, self._clock
+        # Once per event: every line here counts. What an event left is looked at only where it can have left anything.
+        lane, context, clock, finish = self._lane, self._context, self._clock, self._ending.finish
+        journal = context.journal
         await self._leave()
         turn_ends = clock.monotonic() + SLICE
         while True:
+            while not lane.ready():
+                await lane.wait()
+                turn_ends = clock.monotonic() + SLICE
+            batch = context.batch = lane.batch
+            assert batch is not None
+            give, watched = view(batch), self._ending.watches(batch)
+            turn = lane.turn = object()
+            lane.holding = True
+            for at, row in enumerate(lane.rows[lane.at :], lane.at):
+                lane.at = at  # the one before is done
+                if not at & EVENTS and clock.monotonic() > turn_ends:
+                    lane.holding = False
+                    await asyncio.sleep(0)
+                    turn_ends = clock.monotonic() + SLICE
+                    if lane.turn is not turn:
+                        break
+                    lane.holding = True
+                context.index = row
+                yield give(row)
+                if lane.turn is not turn:
+                    await self._leave()
+                    break
+                if watched:
+                    rest = finish()
+                    if rest is not None:
+                        await rest
+                elif journal:
+                    journal.clear()
+            else:
+                lane.done()
+
+    async def _leave(self) -> None:
+        """The next event is asked for: whatever is in hand, of this iteration or of another, is done."""
+        lane = self._lane
+        if lane.busy:
+            rest = self._ending.finish()
+            if rest is not None:
+                await rest
+            lane.done()
+        lane.turn = object()
+
+    async def _take(self, n: int, within: float) -> AsyncGenerator[list[V], None]:
+        lane, context, clock = self._lane, self._context, self._clock
+        turn_ends = clock.monotonic() + SLICE
+        while True:
+            await self._leave()
+            context.batch = None  # while a list is being gathered, there is no event
             if clock.monotonic() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = clock.monotonic() + SLICE
@@ -124,9 +147,6 @@ class AgentStream(Generic[K, V]):
             batch, last = lane.hand[-1]
             context.batch, context.index = batch, last[-1]
             yield [part.values[row] for part, rows in lane.hand for row in rows]
-            rest = self._finish()
-            if rest is not None:
-                await rest
 
     async def _gather(self, n: int, within: float) -> None:
         """Fills the hand with up to `n` rows."""

@@ -69,9 +69,19 @@ def batch(of: Topic[Any, Any]) -> Batch:
     )
 
 
-def outbox(*topics: Topic[Any, Any]) -> tuple[Outbox, Taken]:
+class Hand:
+    """The row of the event that is not done."""
+
+    def __init__(self) -> None:
+        self.row: tuple[Batch, int] | None = None
+
+    def __call__(self) -> tuple[Batch, int] | None:
+        return self.row
+
+
+def outbox(*topics: Topic[Any, Any], hand: Hand | None = None) -> tuple[Outbox, Taken]:
     taken = Taken()
-    return Outbox(topics, (), (), taken), taken
+    return Outbox(topics, (), (), taken, hand or Hand()), taken
 
 
 async def test_the_event_s_own_value_leaves_as_it_came_if_nobody_can_have_changed_it() -> None:
@@ -79,7 +89,6 @@ async def test_the_event_s_own_value_leaves_as_it_came_if_nobody_can_have_change
     rows = batch(of)
     out.put(rows, 0, rows.values[0])
     out.put(rows, 1, Fixed(1))
-    out.keep()
     out.flush()
     assert taken.values == [SPACED, b'{"amount":1}']
 
@@ -89,19 +98,19 @@ async def test_a_value_that_can_be_changed_in_place_is_written_as_it_is_now() ->
     rows = batch(of)
     rows.values[2].amount = 7
     out.put(rows, 2, rows.values[2])
-    out.keep()
     out.flush()
     assert (taken.keys, taken.values, taken.timestamps) == ([b"c"], [b'{"amount":7}'], [300])
 
 
 async def test_a_value_of_a_topic_with_another_type_is_written_in_this_one_s() -> None:
-    out, taken = outbox(topic(Loose))
+    out, taken = outbox(topic(Loose), hand=(hand := Hand()))
     rows = batch(topic(Fixed))
+    hand.row = (rows, 0)
     with pytest.raises(EncodeError):
         out.put(rows, 0, rows.values[0])
     out.drop()
+    hand.row = None
     out.put(rows, 1, Loose(3))
-    out.keep()
     out.flush()
     assert (taken.keys, taken.values) == ([b"b"], [b'{"amount":3}'])
 
@@ -112,23 +121,60 @@ async def test_headers_stand_beside_rows_that_have_none() -> None:
     out.put(rows, 0, Fixed(0))
     out.put(rows, 1, Out(Fixed(1), key="other", timestamp=5, headers=(("h", b"1"),)))
     out.put(rows, 2, Fixed(2))
-    out.keep()
     out.flush()
     assert taken.headers == [[(), (("h", b"1"),), ()]]
     assert (taken.keys, taken.timestamps) == ([b"a", b"other", b"c"], [100, 5, 300])
 
 
 async def test_an_event_under_way_stays_when_finished_ones_leave_and_goes_when_it_fails() -> None:
-    first, second = topic(Fixed), topic(Fixed)
-    out, taken = outbox(first, second)
+    first, second, hand = topic(Fixed), topic(Fixed), Hand()
+    out, taken = outbox(first, second, hand=hand)
     rows = batch(first)
     out.put(rows, 0, Fixed(0))
-    out.keep()
+    hand.row = (rows, 1)
     out.put(rows, 1, Fixed(1))
     out.flush()
     assert taken.keys == [b"a", b"a"]
     out.drop()
+    hand.row = None
     out.put(rows, 2, Fixed(2))
-    out.keep()
     out.flush()
     assert taken.keys == [b"a", b"a", b"c", b"c"]
+
+
+@pytest.mark.parametrize("flushes", [False, True])
+async def test_what_passes_as_it_came_keeps_its_place_among_what_does_not(flushes: bool) -> None:
+    hand = Hand()
+    out, taken = outbox(of := topic(Fixed), hand=hand)
+    rows = batch(of)
+    for index in range(3):
+        hand.row = (rows, index)
+        out.put(rows, index, rows.values[index])
+        out.put(rows, index, Fixed(index))
+        if flushes:
+            out.flush()
+        out.put(rows, index, rows.values[index])
+    assert taken.keys == ([b"a"] * 3 + [b"b"] * 3 if flushes else [])
+    hand.row = None
+    out.flush()
+    written = [b'{"amount":0}', b'{"amount":1}', b'{"amount":2}']
+    assert taken.values == [value for own in written for value in (SPACED, own, SPACED)]
+
+
+@pytest.mark.parametrize("flushes", [False, True])
+async def test_a_failed_event_takes_back_what_passed_and_what_did_not(flushes: bool) -> None:
+    hand = Hand()
+    out, taken = outbox(of := topic(Fixed), hand=hand)
+    rows = batch(of)
+    out.put(rows, 0, rows.values[0])
+    hand.row = (rows, 1)
+    out.put(rows, 1, rows.values[1])
+    if flushes:
+        out.flush()
+    out.put(rows, 1, Fixed(1))
+    out.put(rows, 1, rows.values[1])
+    out.drop()
+    out.put(rows, 1, rows.values[1])
+    hand.row = None
+    out.flush()
+    assert taken.keys == [b"a", b"b"]

@@ -41,10 +41,20 @@ def test_a_key_that_cannot_be_decoded_fails_with_its_own_row_only() -> None:
         key(1)
 
 
+class Untold:
+    """Nobody wants to know what becomes of events."""
+
+    def watches(self, batch: Batch) -> bool:
+        return False
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+
 async def test_two_iterations_share_the_rows_of_one_run() -> None:
-    lane = Lane()
+    lane = Lane(lambda: None)
     lane.put(batch([b"0", b"1", b"2", b"3", b"4"]), range(5))
-    stream: AgentStream[int, str] = AgentStream(lane, Context("agent", 1, {}), SystemClock(), lane.done)
+    stream: AgentStream[int, str] = AgentStream(lane, Context("agent", 1, {}), SystemClock(), Untold())
     first, second = aiter(stream.events()), aiter(stream.items())
     seen = [(await anext(first)).key, (await anext(second))[0], (await anext(first)).key, (await anext(second))[0]]
     assert seen == [0, 1, 2, 3]
