@@ -45,16 +45,19 @@ class Cluster:
         self.url = url
         self._transport = transport
         self._loaded: set[str] = set()
+        self._partitions: dict[str, int] = {}
 
     @property
     def bootstrap(self) -> str:
         return self.url.partition("://")[2]
 
-    async def create(self, topic: str, *, compacted: bool = False) -> None:
+    async def create(self, topic: str, *, compacted: bool = False, partitions: int = PARTITIONS) -> None:
         policy = {"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1"}
-        await self._transport.admin.create([TopicSpec(topic, PARTITIONS, config=policy)])
+        await self._transport.admin.create([TopicSpec(topic, partitions, config=policy)])
+        self._partitions[topic] = partitions
 
     async def delete(self, topics: Sequence[str]) -> None:
+        self._loaded.difference_update(topics)
         known = await self._transport.admin.describe(topics)
         await self._transport.admin.delete(list(known))
 
@@ -63,12 +66,18 @@ class Cluster:
         await self.fill(dataset.topic, dataset.records, dataset.orders)
 
     async def fill(
-        self, topic: str, records: int, content: Callable[[], Iterable[Record]], *, compacted: bool = False
+        self,
+        topic: str,
+        records: int,
+        content: Callable[[], Iterable[Record]],
+        *,
+        compacted: bool = False,
+        partitions: int = PARTITIONS,
     ) -> None:
         """Fills a topic with so many records, once. Raises RuntimeError if it holds something else."""
         if topic in self._loaded:
             return
-        await self.create(topic, compacted=compacted)
+        await self.create(topic, compacted=compacted, partitions=partitions)
         found = sum(await self.ends(topic))
         if not found:
             await self._fill(topic, content())
@@ -79,10 +88,11 @@ class Cluster:
     async def _fill(self, topic: str, content: Iterable[Record]) -> None:
         producer = self._transport.producer("benchmarks-loader")
         await producer.start()
-        chunk: list[list[Record]] = [[] for _ in range(PARTITIONS)]
+        partitions = self._partitions[topic]
+        chunk: list[list[Record]] = [[] for _ in range(partitions)]
         try:
             for record in content:
-                partition = partition_of(record.key, PARTITIONS)
+                partition = partition_of(record.key, partitions)
                 rows = chunk[partition]
                 rows.append(record)
                 if len(rows) == CHUNK:
@@ -96,17 +106,19 @@ class Cluster:
 
     async def ends(self, topic: str) -> tuple[int, ...]:
         """End offsets, by partition."""
-        ends = await self._transport.admin.end_offsets(places(topic))
-        return tuple(ends[place] for place in places(topic))
+        places = self._places(topic)
+        ends = await self._transport.admin.end_offsets(places)
+        return tuple(ends[place] for place in places)
 
     async def committed(self, group: str, topic: str) -> tuple[int, ...]:
         """Committed offsets, by partition; 0 where there is none."""
-        found = await self._transport.admin.committed(group, places(topic))
-        return tuple(found.get(place) or 0 for place in places(topic))
+        places = self._places(topic)
+        found = await self._transport.admin.committed(group, places)
+        return tuple(found.get(place) or 0 for place in places)
 
     async def read(self, topic: str) -> AsyncIterator[RawBatch]:
         """Everything in a topic, from the beginning to its present end."""
-        ends = await self._transport.admin.end_offsets(places(topic))
+        ends = await self._transport.admin.end_offsets(self._places(topic))
         left = {place: 0 for place, end in ends.items() if end}
         reader = self._transport.reader()
         await reader.start()
@@ -118,9 +130,9 @@ class Cluster:
         finally:
             await reader.stop()
 
-
-def places(topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+    def _places(self, topic: str) -> list[TopicPartition]:
+        """Its partitions: as many as it was made with here, for a topic of an application the usual number."""
+        return [TopicPartition(topic, partition) for partition in range(self._partitions.get(topic, PARTITIONS))]
 
 
 def columns(rows: list[Record]) -> tuple[list[bytes | None], list[bytes | None], list[int]]:

@@ -1,26 +1,21 @@
 """Runs contenders in turn (A B A B) on one Kafka, each from nothing, and writes a raw line for each run."""
 
-import asyncio
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 from benchmarks import accounts, settings
+from benchmarks.arena import contestant, environment
 from benchmarks.checks import Wrong
 from benchmarks.cluster import Cluster, running
 from benchmarks.contenders import Contender, competing
-from benchmarks.environments import HERE
-from benchmarks.measuring import Offsets, speed, steps, watch
+from benchmarks.measuring import Offsets, Sample, speed, steps, watch
 from benchmarks.orders import Dataset
-from benchmarks.processes import Contestant
 from benchmarks.results import Result
 from benchmarks.workloads import Workload
 from streamz_actors.errors import StreamzError
 
-ROOT = HERE.parent
 Report = Callable[[Result], None]
 
 
@@ -46,6 +41,15 @@ async def run(
                     size = contender.records(records or workload.records)
                     bout = Bout(cluster, workload, contender, number, workload.dataset(size), f"bench-{stamp}")
                     report(await bout.result())
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A run that was right: its samples, when it was started (monotonic seconds), its peak memory in bytes."""
+
+    samples: list[Sample]
+    began: float
+    rss: int
 
 
 class Bout:
@@ -75,21 +79,10 @@ class Bout:
 
     async def _measured(self) -> Result:
         workload, records = self._workload, self._dataset.records
-        expected = workload.expected(self._dataset)
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            load = os.getloadavg()[0]
-            began = time.monotonic()
-            contestant = Contestant(
-                self._contender.command(workload.name), self._environment(folder), ROOT, Path(folder) / "log"
-            )
-            try:
-                samples = await watch(contestant, self._look, workload.progress, expected)
-                rss = contestant.peak_rss()
-            finally:
-                await asyncio.to_thread(contestant.stop)
-                keep_log(Path(folder) / "log", self._group)
-        await workload.check(self._cluster, self._output, self._dataset, samples)
-        found = speed(samples, workload.progress, expected, records)
+        load = os.getloadavg()[0]
+        watched = await self.watched()
+        samples = watched.samples
+        found = speed(samples, workload.progress, workload.expected(self._dataset), records)
         return Result(
             workload.name,
             self._contender.name,
@@ -98,27 +91,22 @@ class Bout:
             found.rate,
             found.late_rate,
             found.cpu,
-            rss / 2**20,
-            steps(samples, workload.progress)[0].time - began,
+            watched.rss / 2**20,
+            steps(samples, workload.progress)[0].time - watched.began,
             found.seconds,
             load,
         )
 
-    def _environment(self, folder: str) -> dict[str, str]:
-        return {
-            "BENCH_BROKER": self._cluster.bootstrap,
-            "BENCH_INPUT": self._dataset.topic,
-            "BENCH_OUTPUT": self._output,
-            "BENCH_TABLE": accounts.TOPIC,
-            "BENCH_GROUP": self._group,
-            "BENCH_DIR": str(Path(folder) / "data"),
-            "BENCH_PARTITIONS": str(settings.PARTITIONS),
-            "BENCH_COMMIT_INTERVAL": str(settings.COMMIT_INTERVAL),
-            "BENCH_BATCH_BYTES": str(settings.BATCH_BYTES),
-            "BENCH_LIMIT": str(settings.MEDIAN_CENTS / 100),
-            "BENCH_WAIT": str(settings.WAIT),
-            "BENCH_CONCURRENCY": str(settings.CONCURRENCY),
-        }
+    async def watched(self) -> Watched:
+        """Its topics are there. Raises Wrong if what it made of them is not the truth."""
+        workload = self._workload
+        began = time.monotonic()
+        told = environment(self._cluster, self._group, self._dataset.topic, self._output)
+        async with contestant(self._contender.command(workload.name), told, self._group) as started:
+            samples = await watch(started, self._look, workload.progress, workload.expected(self._dataset))
+            rss = started.peak_rss()
+        await workload.check(self._cluster, self._output, self._dataset, samples)
+        return Watched(samples, began, rss)
 
     async def _look(self) -> tuple[Offsets | None, Offsets | None]:
         workload = self._workload
@@ -129,10 +117,3 @@ class Bout:
         if both or workload.progress == "written":
             written = await self._cluster.ends(self._output)
         return committed, written
-
-
-def keep_log(log: Path, group: str) -> None:
-    """What a contender printed stays below .work, for whoever asks why."""
-    kept = HERE / ".work" / "logs"
-    kept.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(log, kept / f"{group}.log")
