@@ -71,6 +71,15 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def peek(self, task: str, store: str, identity: str, keys: Collection[bytes]) -> list[bytes | None] | None:
+        """What a store on this machine holds for some keys, in their order, without owning it; None if there is none.
+
+        It was committed once, and may be behind: whoever owns the task, here or in another process, is not disturbed,
+        and what is not flushed yet may be missing. A store of another identity, or one that cannot be read now, is
+        none. Takes milliseconds; may be called in a thread.
+        """
+
+    @abstractmethod
     def destroy(self, task: str) -> None:
         """Removes all local state of a task that is not open."""
 

@@ -193,6 +193,12 @@ class MemoryBackend(Backend):
         shelf = self._shelves[task] = MemoryShelf(opened, lambda: self._release(task))
         return shelf
 
+    def peek(self, task: str, store: str, identity: str, keys: Collection[bytes]) -> list[bytes | None] | None:
+        content = self._kept.get(task, {}).get(store)
+        if content is None or content.identity != identity:
+            return None
+        return [content.pairs.get(key) for key in keys]
+
     def destroy(self, task: str) -> None:
         self._check_free(task)
         self._kept.pop(task, None)

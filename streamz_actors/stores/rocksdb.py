@@ -25,6 +25,7 @@ from typing import NoReturn, cast
 from weakref import WeakSet
 
 from rocksdict import (
+    AccessType,
     BlockBasedOptions,
     Cache,
     DbClosedError,
@@ -143,7 +144,7 @@ class RocksStore(Store):
 
     def claim(self, identity: str) -> None:
         """Makes this the store of `identity`: what is of another one, or of another format, is emptied."""
-        self._about = _VERSION_FORMAT.pack(FORMAT_VERSION) + identity.encode()
+        self._about = _about(identity)
         found: bytes | None = self._family.get(_ABOUT)
         if found == self._about:
             offset: bytes | None = self._family.get(_OFFSET)
@@ -243,6 +244,20 @@ class RocksStore(Store):
         self._family[_ABOUT] = self._about
 
 
+def _about(identity: str) -> bytes:
+    return _VERSION_FORMAT.pack(FORMAT_VERSION) + identity.encode()
+
+
+def _held(family: Rdict, identity: str, keys: Collection[bytes]) -> list[bytes | None] | None:
+    """What a column family holds for some keys; None if it is another store's."""
+    try:
+        if family.get(_ABOUT) != _about(identity):
+            return None
+        return cast("list[bytes | None]", family.get([_DATA + key for key in keys]))
+    finally:
+        family.close()
+
+
 def _described(about: bytes | None) -> str:
     if about is None or len(about) < _VERSION_FORMAT.size:
         return "unknown origin"
@@ -318,6 +333,21 @@ class RocksBackend(Backend):
             _fail(error, place)
         self._shelves[task] = shelf
         return shelf
+
+    def peek(self, task: str, store: str, identity: str, keys: Collection[bytes]) -> list[bytes | None] | None:
+        path, family = self._directory(task), _FAMILY + store
+        if not (path / "CURRENT").exists():  # RocksDB would make the directory
+            return None
+        access, options = AccessType.read_only(False), self._options
+        try:
+            database = Rdict(str(path), options, column_families={family: options}, access_type=access)
+            try:
+                return _held(database.get_column_family(family), identity, keys)
+            finally:
+                database.close()
+        except Exception as error:  # its owner may be moving files at this very moment
+            log.debug("store %r in %s cannot be read beside its owner: %s", store, path, error)
+            return None
 
     def destroy(self, task: str) -> None:
         path = self._directory(task)
