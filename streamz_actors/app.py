@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -29,6 +30,7 @@ from streamz_actors.streams.set_table import SetTable
 from streamz_actors.streams.stream import Stream, Table
 from streamz_actors.transport.select import make_transport
 from streamz_actors.web.pages import Page
+from streamz_actors.web.siblings import Siblings
 from streamz_actors.worker.background import check_crontab
 from streamz_actors.worker.spec import Call, Crontab, Job, Spec, Timer
 
@@ -266,8 +268,11 @@ class App:
 
     # -- running
 
-    def worker(self, *, bounded: bool = False, **overrides: Any) -> Running:
-        """A worker under this application's settings and `overrides`; run it with `await worker.run()`."""
+    def worker(self, *, bounded: bool = False, siblings: Siblings | None = None, **overrides: Any) -> Running:
+        """A worker under this application's settings and `overrides`; run it with `await worker.run()`.
+
+        `siblings` are the processes that share its web port, if there are any: see `app worker --processes`.
+        """
         settings = override(self.settings, overrides)
         transport = make_transport(
             settings.broker,
@@ -277,8 +282,20 @@ class App:
         )
         backend = make_backend(settings.store_url, settings.data_dir, settings.app_id)
         name = settings.group_instance_id or f"{socket.gethostname()}-{settings.web_port or os.getpid()}"
+        if siblings is not None:
+            name = f"{name}-{siblings.number}"
+            if settings.group_instance_id:
+                settings = replace(settings, group_instance_id=name)
         return Running(
-            self.spec(settings), transport, backend, clock, self.link, name=name, pages=self.pages, bounded=bounded
+            self.spec(settings),
+            transport,
+            backend,
+            clock,
+            self.link,
+            name=name,
+            pages=self.pages,
+            bounded=bounded,
+            siblings=siblings,
         )
 
     async def run(self, *, bounded: bool = False, **overrides: Any) -> None:

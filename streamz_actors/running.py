@@ -14,6 +14,7 @@ from streamz_actors.transport.abc import Transport
 from streamz_actors.types import Headers
 from streamz_actors.web.pages import Page
 from streamz_actors.web.server import WebServer
+from streamz_actors.web.siblings import Siblings
 from streamz_actors.worker.bounded import Bounded
 from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.worker import Worker
@@ -38,12 +39,13 @@ class Running:
         watch: Watcher = unwatched,
         patience: float = 1.0,
         ticking: bool = True,
+        siblings: Siblings | None = None,
     ) -> None:
         self.worker = Worker(
             spec, transport, backend, clock, name=name, watch=watch, patience=patience, ticking=ticking
         )
         self.queries = LocalQueries(self.worker)
-        self.web = WebServer(self.worker, self.queries, pages) if spec.settings.web_enabled else None
+        self.web = WebServer(self.worker, self.queries, pages, siblings) if spec.settings.web_enabled else None
         self._link = link
         self._bounded = Bounded(self.worker) if bounded else None
 

@@ -32,6 +32,45 @@ class Exposition:
         return "\n".join((*self._lines, ""))
 
 
+def merged(label: str, texts: Mapping[str, str]) -> str:
+    """One scrape of several, each as `Exposition` writes it, by the value that `label` gets in its samples.
+
+    Each family stands there once, with the samples of all.
+    """
+    families: dict[str, tuple[list[str], list[str]]] = {}
+    for value, text in texts.items():
+        pair = f'{label}="{_escaped(value, quotes=True)}"'
+        for heads, samples in _families(text):
+            family = families.setdefault(heads[0], (heads, []))
+            family[1].extend(_labelled(sample, pair) for sample in samples)
+    return "\n".join((*(line for heads, samples in families.values() for line in (*heads, *samples)), ""))
+
+
+def _families(text: str) -> Iterable[tuple[list[str], list[str]]]:
+    """Of each family the lines about it, the first of which names it, and its samples."""
+    heads: list[str] = []
+    samples: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            samples.append(line)
+            continue
+        if samples:
+            yield heads, samples
+            heads, samples = [], []
+        heads.append(line)
+    if samples:
+        yield heads, samples
+
+
+def _labelled(sample: str, pair: str) -> str:
+    """A sample's line with one label more, in front. Only labels have braces."""
+    name, brace, rest = sample.partition("{")
+    if brace:
+        return f"{name}{{{pair},{rest}"
+    name, _, value = sample.partition(" ")
+    return f"{name}{{{pair}}} {value}"
+
+
 def _labels(labels: Mapping[str, str | int]) -> str:
     if not labels:
         return ""

@@ -1,23 +1,24 @@
 """The worker's web server: puts the handlers together, and runs them inside the worker's event loop."""
 
-import errno
-import socket
 from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 
-from streamz_actors.errors import ConfigError, NotRunning
+from streamz_actors.errors import NotRunning
 from streamz_actors.query.local import LocalQueries
 from streamz_actors.telemetry.loop_lag import LoopLag
+from streamz_actors.web import listening
 from streamz_actors.web import pages as user_pages
 from streamz_actors.web.agents import Agents
+from streamz_actors.web.gather import gathering
 from streamz_actors.web.health import Health
 from streamz_actors.web.index import Index
 from streamz_actors.web.lag import Lag
 from streamz_actors.web.metrics import Metrics
 from streamz_actors.web.pages import Page
 from streamz_actors.web.problems import problems
+from streamz_actors.web.siblings import Siblings
 from streamz_actors.web.tables import Tables
 from streamz_actors.web.topics import Topics
 from streamz_actors.web.topology import TopologyPages
@@ -26,15 +27,18 @@ from streamz_actors.worker.worker import Worker
 GRACE: Final = 2.0
 """Seconds that requests under way get to end in when the server stops."""
 
-EVERYWHERE: Final = ("", "0.0.0.0", "::")
-"""Addresses to bind to that are none to connect to."""
-
 
 class WebServer:
-    """Serves from `start` to `stop`, with or without a worker that is ready: readiness is one of its answers."""
+    """Serves from `start` to `stop`, with or without a worker that is ready: readiness is one of its answers.
 
-    def __init__(self, worker: Worker, queries: LocalQueries, pages: Sequence[Page]) -> None:
+    With `siblings`, who share the port of the settings, it serves that one and a free port of its own.
+    """
+
+    def __init__(
+        self, worker: Worker, queries: LocalQueries, pages: Sequence[Page], siblings: Siblings | None = None
+    ) -> None:
         self._settings = worker.spec.settings
+        self._siblings = siblings
         self._loop_lag = LoopLag(worker.clock)
         self._application = self._composed(worker, queries, tuple(pages))
         self._runner: web.AppRunner | None = None
@@ -42,12 +46,15 @@ class WebServer:
     def _composed(self, worker: Worker, queries: LocalQueries, pages: tuple[Page, ...]) -> web.Application:
         application = web.Application(middlewares=[problems])
         lag = Lag(worker)
-        application.add_routes(Health(worker, self._loop_lag).routes())
-        application.add_routes(Metrics(worker, queries, lag, self._loop_lag).routes())
-        application.add_routes(Tables(queries).routes())
-        application.add_routes(TopologyPages(worker).routes())
-        application.add_routes(Agents(worker, lag).routes())
-        application.add_routes(Topics(worker).routes())
+        routes = [
+            *Health(worker, self._loop_lag).routes(),
+            *Metrics(worker, queries, lag, self._loop_lag).routes(),
+            *Tables(queries).routes(),
+            *TopologyPages(worker).routes(),
+            *Agents(worker, lag).routes(),
+            *Topics(worker).routes(),
+        ]
+        application.add_routes(routes if self._siblings is None else gathering(self._siblings, routes))
         if all(page.path != "/" for page in pages):
             application.add_routes(Index(worker, [page.path for page in pages if page.plain]).routes())
         application.add_routes(user_pages.routes(pages))
@@ -55,22 +62,22 @@ class WebServer:
 
     async def start(self) -> None:
         """Raises ConfigError, naming address and port, if it cannot bind."""
-        host, port = self._settings.web_host, self._settings.web_port
-        runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=GRACE)
+        siblings = self._siblings
+        sockets = listening.listen(self._settings.web_host, self._settings.web_port if siblings is None else 0)
+        self._runner = runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=GRACE)
         await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise ConfigError(
-                f"cannot serve HTTP on {host}:{port}: {_reason(error)}; set web_port to a free port, or to 0 for any"
-            ) from error
-        self._runner = runner
+        for sock in sockets:
+            await web.SockSite(runner, sock).start()
+        if siblings is not None:
+            siblings.own = listening.url(self._settings.web_host, self._port(), here=True)
+            await siblings.serve(runner)
         self._loop_lag.start()
 
     async def stop(self) -> None:
         """Safe to call twice, and without `start`."""
         await self._loop_lag.stop()
+        if self._siblings is not None:
+            await self._siblings.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -78,13 +85,11 @@ class WebServer:
     @property
     def url(self) -> str:
         """Where it answers, as others can reach it: bound to every address, under this machine's name."""
+        return listening.url(self._settings.web_host, self._port())
+
+    def _port(self) -> int:
+        """The first site's: its own."""
         if self._runner is None:
             raise NotRunning("the web server has no address before it is started")
-        host, port = self._settings.web_host, self._runner.addresses[0][1]
-        if host in EVERYWHERE:
-            host = socket.gethostname()
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _reason(error: OSError) -> str:
-    return "the port is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+        port: int = self._runner.addresses[0][1]
+        return port
