@@ -36,12 +36,23 @@ _APP_ID = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _SERVICE_LINK = re.compile(r"STREAMZ_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
 """What Kubernetes puts into the environment for a service called `streamz` or `streamz-…`: not ours to judge."""
 _SECRET = re.compile(r"password|secret|token", re.IGNORECASE)
+HIDDEN: Final = "********"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def _url(value: str) -> None:
     if "://" not in value:
         raise ValueError(f"it has no scheme: write kafka://{value or 'localhost:9092'}")
+
+
+def _http(value: str) -> None:
+    if not re.fullmatch(r"https?://[^/\s?#]+/?", value):
+        raise ValueError("it is no URL of a server: write http://host:6066")
+
+
+def _token(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", value):
+        raise ValueError("it cannot stand in a header: use letters, digits and any of ._~+/=-")
 
 
 def _store(value: str) -> None:
@@ -74,7 +85,7 @@ def setting(
     metadata = {"doc": doc, "above": above, "least": least, "most": most, "valid": valid}
     if isinstance(default, dict):
         return cast(T, field(default_factory=default.copy, repr=False, metadata=metadata))  # may hold passwords
-    return field(default=default, metadata=metadata)
+    return field(default=default, repr=valid is not _token, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,15 @@ class Settings:
     web_port: int = setting(6066, "Port that the web server binds to; 0 takes a free one.", least=0, most=65535)
     web_produce: bool | None = setting(
         None, "Whether `POST /v1/topics/{topic}` may produce. Default: with the embedded broker only."
+    )
+    web_advertised_url: str | None = setting(
+        None, "Where other workers reach this one's web server. Default: `web_host` and `web_port`.", valid=_http
+    )
+    web_token: str | None = setting(
+        None,
+        "Whoever asks the web server must show it (`Authorization: Bearer ...`), except for liveness and readiness. "
+        "Workers show it to each other: all need the same.",
+        valid=_token,
     )
     autodiscover: tuple[str, ...] = setting((), "Modules to import before the worker starts, for what they declare.")
     timezone: str = setting("UTC", "Time zone of crontabs that name none.", valid=_zone)
@@ -154,11 +174,16 @@ class Settings:
         """`web_produce`, or what the broker makes of its default."""
         return self.embedded if self.web_produce is None else self.web_produce
 
+    @property
+    def web_credentials(self) -> dict[str, str]:
+        """The headers that a request to a worker of these settings needs."""
+        return {} if self.web_token is None else {"Authorization": f"Bearer {self.web_token}"}
+
     def explain(self) -> list[tuple[str, object, str]]:
         """Name, effective value and origin of each setting, in order of declaration; secrets are masked."""
         effective = {name: getattr(self, name) for name in SETTINGS}
         effective |= {"store": self.store_url, "web_produce": self.web_produces}
-        return [(name, _masked(value), self.origins.get(name, DEFAULT)) for name, value in effective.items()]
+        return [(name, _masked(name, value), self.origins.get(name, DEFAULT)) for name, value in effective.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +240,8 @@ class SettingInfo:
                 raise ValueError
 
     def _complaint(self, given: object, origin: str, reason: str) -> str:
-        """A table may hold a password, so it isn't shown; what Python says of a number only repeats it."""
-        shown = "the value given" if self.kind is dict else repr(given)
+        """A secret isn't shown, nor a table, which may hold one; what Python says of a number only repeats it."""
+        shown = "the value given" if self.kind is dict or _SECRET.search(self.name) else repr(given)
         because = f": {reason}" if reason and self.kind not in (int, float) else ""
         return f"setting {self.name!r} ({origin}): {shown} is not {self.expected}{because}"
 
@@ -357,10 +382,10 @@ _WORDS: Final[Mapping[type, str]] = {
 }
 
 
-def _masked(value: object) -> object:
-    if not isinstance(value, Mapping):
-        return value
-    return {key: "********" if _SECRET.search(key) else part for key, part in value.items()}
+def _masked(name: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _masked(key, part) for key, part in value.items()}
+    return HIDDEN if _SECRET.search(name) and value is not None else value
 
 
 def _describe(name: str, hint: Any, default: object, metadata: Mapping[str, Any]) -> SettingInfo:

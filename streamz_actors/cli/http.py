@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -22,10 +23,15 @@ def base_url(settings: Settings) -> str:
     return f"http://{host}:{settings.web_port}"
 
 
-def call(method: str, url: str, body: object = None) -> Any:
-    """The answer's JSON. Raises ClickException with what the worker says, or that there is none."""
+def call(method: str, url: str, body: object = None, *, credentials: Mapping[str, str]) -> Any:
+    """The answer's JSON. Raises ClickException with what the worker says, or that there is none.
+
+    `credentials` are headers: `Settings.web_credentials`.
+    """
     data = None if body is None else json.dumps(body).encode()
-    headers = {"Accept": "application/json"} | ({} if data is None else {"Content-Type": "application/json"})
+    headers = {"Accept": "application/json", **credentials}
+    if data is not None:
+        headers["Content-Type"] = "application/json"
     request = urllib.request.Request(url, data, headers, method=method)
     try:
         with _DIRECT.open(request, timeout=TIMEOUT) as answer:

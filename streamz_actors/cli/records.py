@@ -1,6 +1,8 @@
 """`app send` and `app query`: a record in, a value out."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from streamz_actors.cli.output import cell, show_json
 from streamz_actors.cli.session import Session, pass_session
 from streamz_actors.cli.texts import as_json_value, parse
 from streamz_actors.clock import SystemClock
-from streamz_actors.config import Settings
+from streamz_actors.config import Settings, project_table, resolve
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import ProduceError, SerdeError
 from streamz_actors.transport.select import make_transport
@@ -31,7 +33,7 @@ url_option = click.option("--url", help="Of a running worker. Default: as web_ho
 @click.option("--timestamp", type=int, help="Milliseconds since the epoch. Default: now.")
 @json_option
 @url_option
-@settings_options("broker", "web_host", "web_port")
+@settings_options("broker", "web_host", "web_port", "web_token")
 @pass_session
 def send(
     session: Session,
@@ -65,7 +67,8 @@ def send(
             "timestamp": timestamp,
         }
         given = {name: part for name, part in body.items() if part is not None or name == "value"}
-        sent = call("POST", f"{url or base_url(settings)}/v1/topics/{quote(topic, safe='')}", given)
+        where = f"{url or base_url(settings)}/v1/topics/{quote(topic, safe='')}"
+        sent = call("POST", where, given, credentials=settings.web_credentials)
     else:
         record = (declared.key_schema.encode(made_key), declared.value_schema.encode(made_value))
         metadata = asyncio.run(_produce(settings, topic, *record, partition, timestamp))
@@ -126,14 +129,16 @@ def _show(sent: Any, *, as_json: bool) -> None:
 @click.argument("key")
 @json_option
 @url_option
-@settings_options("web_host", "web_port")
+@settings_options("web_host", "web_port", "web_token")
 @pass_session
 def query(
     session: Session, table: str, key: str, url: str | None, overrides: dict[str, str], as_json: bool
 ) -> None:
     """Ask a running worker for the value of KEY in TABLE. Exit code 1 if there is none."""
-    base = base_url(session.prepare(overrides)[1]) if url is None else url.rstrip("/")
-    found = call("GET", f"{base}/v1/tables/{quote(table, safe='')}/{quote(key, safe='')}")
+    settings = _settings(session, overrides, needed=url is None)
+    base = base_url(settings) if url is None else url.rstrip("/")
+    where = f"{base}/v1/tables/{quote(table, safe='')}/{quote(key, safe='')}"
+    found = call("GET", where, credentials=settings.web_credentials)
     if as_json:
         show_json(found)
     elif "values" in found:
@@ -141,3 +146,10 @@ def query(
             click.echo(f"partition {partition}: {cell(value)}")
     else:
         click.echo(cell(found["value"]))
+
+
+def _settings(session: Session, overrides: dict[str, str], *, needed: bool) -> Settings:
+    """The application's; where it isn't `needed` and nothing names one, what there is without it."""
+    if needed or session.application is not None or session.location() is not None:
+        return session.prepare(overrides)[1]
+    return resolve("cli", {}, environ=os.environ, pyproject=project_table(Path.cwd()), overrides=overrides)

@@ -271,6 +271,28 @@ def test_explain_shows_effective_values_with_origins_and_masks_secrets() -> None
     assert "hunter2" not in repr(resolved)
 
 
+def test_the_web_token_is_shown_nowhere() -> None:
+    resolved = settings({}, web_token="hunter2")
+    shown = {name: value for name, value, _ in resolved.explain()}
+    assert (shown["web_token"], resolved.web_credentials) == ("********", {"Authorization": "Bearer hunter2"})
+    assert "hunter2" not in repr(resolved)
+    with pytest.raises(ConfigError) as caught:
+        settings({}, web_token="hunter 2")
+    assert "hunter" not in str(caught.value)
+
+
+def test_without_a_web_token_requests_carry_none() -> None:
+    resolved = settings({})
+    shown = {name: value for name, value, _ in resolved.explain()}
+    assert (shown["web_token"], resolved.web_credentials) == (None, {})
+
+
+@pytest.mark.parametrize("url", ["host:6066", "ftp://host", "http://", "http://host/path", "http://host?x"])
+def test_an_advertised_url_is_that_of_a_server(url: str) -> None:
+    with pytest.raises(ConfigError, match="no URL of a server"):
+        settings({}, web_advertised_url=url)
+
+
 def test_a_message_never_shows_a_table_that_may_hold_a_password() -> None:
     with pytest.raises(ConfigError) as caught:
         settings({"STREAMZ_CONSUMER_CONFIG": "{'sasl_plain_password': 'hunter2'}"})

@@ -32,6 +32,8 @@ class Worker:
     status: int = 200
     answer: Any = None
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    shown: list[str | None] = field(default_factory=list)
+    """The credentials of each question."""
 
 
 @pytest.fixture
@@ -40,6 +42,7 @@ def worker() -> Iterator[Worker]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fake.asked.append((self.command, self.path, json.loads(body) if body else None))
+            fake.shown.append(self.headers["Authorization"])
             raw = json.dumps(fake.answer).encode()
             self.send_response(fake.status)
             self.send_header("Content-Length", str(len(raw)))
@@ -164,3 +167,12 @@ def test_text_is_read_by_the_topics_type() -> None:
 def test_any_json_value_can_be_typed_in(value: Any) -> None:
     schema = schema_for(Any)
     assert as_json_value(schema, parse(schema, json.dumps(value))) == value
+
+
+def test_a_worker_that_wants_the_token_is_shown_it(command_line: CommandLine, app: App, worker: Worker) -> None:
+    worker.answer = {"table": "totals", "key": "alice", "value": 5}
+    command_line("query", "totals", "alice", "--web-token", "hunter2", "--url", worker.url, application=app)
+    command_line("query", "totals", "alice", "--url", worker.url, application=app)
+    worker.answer = SENT
+    command_line("send", "lines", "x", "--web-token", "hunter2", "--url", worker.url, application=app)
+    assert worker.shown == ["Bearer hunter2", None, "Bearer hunter2"]
