@@ -10,14 +10,21 @@ NOISY: Final = ("aiokafka", "kafka", "aiohttp.access")
 """Loggers of libraries that report daily business at INFO: let through from WARNING on, or where all is wanted."""
 
 PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+PLAIN_OF_ONE: Final = "%(asctime)s %(levelname)-7s [{process}] %(name)s: %(message)s"
+"""Of one process among several."""
 
 
 class JsonLines(logging.Formatter):
-    """`time` is ISO 8601 in UTC; `error` is there where an exception was logged."""
+    """`time` is ISO 8601 in UTC; `error` is there where an exception was logged, `process` where there are several."""
+
+    def __init__(self, process: int | None = None) -> None:
+        super().__init__()
+        self._process = {} if process is None else {"process": process}
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            **self._process,
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -31,10 +38,13 @@ class Lines(logging.StreamHandler[TextIO]):
     """A class of its own, so that `setup` knows again what it has set up."""
 
 
-def setup(log_format: Literal["plain", "json"] = "plain", level: int | str = logging.INFO) -> None:
+def setup(
+    log_format: Literal["plain", "json"] = "plain", level: int | str = logging.INFO, process: int | None = None
+) -> None:
     """Sends everything that is logged in this process to standard error. A second call replaces the first.
 
-    `level` is a number or a name in any case. Raises ValueError for a name that is none.
+    `level` is a number or a name in any case; `process` is this one's number among several, which its lines then bear.
+    Raises ValueError for a level's name that is none.
     """
     wanted = logging.getLevelName(level.upper()) if isinstance(level, str) else level
     if not isinstance(wanted, int):
@@ -43,7 +53,8 @@ def setup(log_format: Literal["plain", "json"] = "plain", level: int | str = log
     for handler in [handler for handler in root.handlers if isinstance(handler, Lines)]:
         root.removeHandler(handler)
     lines = Lines(sys.stderr)
-    lines.setFormatter(JsonLines() if log_format == "json" else logging.Formatter(PLAIN))
+    plain = PLAIN if process is None else PLAIN_OF_ONE.format(process=process)
+    lines.setFormatter(JsonLines(process) if log_format == "json" else logging.Formatter(plain))
     root.addHandler(lines)
     root.setLevel(wanted)
     for name in NOISY:

@@ -60,3 +60,12 @@ def test_libraries_are_quiet_unless_everything_is_wanted(capsys: pytest.CaptureF
 def test_a_level_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="'loud' is no log level"):
         setup("plain", "loud")
+
+
+def test_one_process_among_several_gives_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    setup("plain", "info", 2)
+    logging.getLogger("x").warning("late")
+    assert "WARNING [2] x: late" in capsys.readouterr().err
+    setup("json", "info", 2)
+    logging.getLogger("x").warning("late")
+    assert json.loads(capsys.readouterr().err)["process"] == 2

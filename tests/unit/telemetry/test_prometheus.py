@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamz_actors.telemetry.prometheus import Exposition
+from streamz_actors.telemetry.prometheus import Exposition, merged
 
 
 @given(label=st.text(), value=st.floats(allow_nan=False) | st.integers(-(2**53), 2**53), about=st.text())
@@ -36,3 +36,19 @@ def test_a_family_without_samples_is_left_out() -> None:
     out = Exposition()
     out.gauge("streamz_x", "x")
     assert out.text() == ""
+
+
+@given(labels=st.lists(st.text(), min_size=1, max_size=4, unique=True), process=st.text())
+def test_what_is_merged_has_one_label_more_and_is_else_the_same(labels: list[str], process: str) -> None:
+    out = Exposition()
+    out.gauge("streamz_x", "x", *(({"what": label}, number) for number, label in enumerate(labels)))
+    out.counter("streamz_y_total", "y", ({}, 7))
+    families = list(text_string_to_metric_families(merged("process", {process: out.text(), f"{process}2": out.text()})))
+    assert [family.name for family in families] == ["streamz_x", "streamz_y"]
+    expected = [{"process": one, "what": label} for one in (process, f"{process}2") for label in labels]
+    assert [sample.labels for sample in families[0].samples] == expected
+    assert [sample.value for sample in families[1].samples] == [7, 7]
+
+
+def test_nothing_merged_is_nothing() -> None:
+    assert merged("process", {}) == merged("process", {"1": ""}) == ""
