@@ -50,7 +50,7 @@ def _families(text: str) -> Iterable[tuple[list[str], list[str]]]:
     """Of each family the lines about it, the first of which names it, and its samples."""
     heads: list[str] = []
     samples: list[str] = []
-    for line in text.rstrip("\n").split("\n"):  # not splitlines: labels may hold what that takes for a line's end
+    for line in filter(None, text.split("\n")):  # not splitlines: labels may hold what that takes for a line's end
         if not line.startswith("#"):
             samples.append(line)
             continue
