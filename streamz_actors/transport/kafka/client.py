@@ -4,11 +4,19 @@ import random
 from collections.abc import Collection
 from typing import Any
 
+from aiokafka import conn
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from streamz_actors.transport.kafka.connection import Profile
+
+conn.READER_LIMIT = 1 << 26
+"""Bytes that a connection buffers before it stops reading from its socket: above the largest response of a fetch.
+
+aiokafka's 64 KiB stop and start it many times within one response, each time with system calls and turns of the loop:
+a sixth of what reading costs. There is never more under way than the one response that was asked for.
+"""
 
 BOOTSTRAP = ("bootstrap", ConnectionGroup.DEFAULT)
 
