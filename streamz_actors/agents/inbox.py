@@ -99,6 +99,17 @@ class Inbox(Operator, Leg):
         for lane in self._lanes:
             lane.close()
 
+    def freeze(self) -> None:
+        for outbox in self._outboxes:
+            outbox.frozen = True
+
+    def resume(self) -> None:
+        for outbox in self._outboxes:
+            outbox.frozen = False
+            outbox.flush()
+        for lane in self._lanes:
+            lane.open()
+
     def drained(self) -> bool:
         return all(
             task.done() or lane.timer_waits or not lane.busy

@@ -135,6 +135,8 @@ class Outbox:
         self._before = 0
         """Rows in the columns before those of `_last`."""
         self._scheduled = False
+        self.frozen = False
+        """Nothing leaves, for it is not certain that the task is still this worker's."""
 
     def put(self, batch: Batch, index: int, out: Any) -> None:
         if batch is not self._batch:
@@ -214,7 +216,7 @@ class Outbox:
     def flush(self) -> None:
         """Hands on the rows of finished events; those of an event under way stay."""
         self._scheduled = False
-        kept = self._finished()
+        kept = 0 if self.frozen else self._finished()
         if not kept:
             return
         for column in self._columns:

@@ -89,6 +89,14 @@ class Leg(ABC):
         """Nothing more is given to an actor; what is in hand goes on to its end."""
 
     @abstractmethod
+    def freeze(self) -> None:
+        """From now on, what events yield stays here: whether they are still this worker's to handle is not certain."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Goes on where `drain` and `freeze` stopped it."""
+
+    @abstractmethod
     def drained(self) -> bool:
         """Whether no actor has anything in hand, other than one that waits for a timer of the framework."""
 

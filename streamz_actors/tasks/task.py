@@ -72,6 +72,8 @@ class Task:
         self._timed: list[Node] = []
         self._changes: deque[tuple[str, Batch]] = deque()
         self._step: asyncio.Task[None] | None = None
+        self._frozen: asyncio.Event | None = None
+        """Set when it goes on; None while nothing holds it up."""
         sources = {name: node for node in sub.nodes if isinstance(node, SourceNode) for name in node.topic.names}
         self._sources = sources
         self._asynchronous = any(node.asynchronous for node in sub.nodes)
@@ -143,6 +145,24 @@ class Task:
         for leg in self._legs:
             leg.drain()
 
+    def freeze(self) -> None:
+        """Nothing is processed and nothing leaves until `resume`; what is in the middle of something waits there.
+
+        Only what a handler sends by itself, not by yielding, is not kept back.
+        """
+        self._frozen = asyncio.Event()
+        for leg in self._legs:
+            leg.freeze()
+
+    def resume(self) -> None:
+        """Goes on after `drain` and `freeze` exactly where it stood."""
+        frozen, self._frozen = self._frozen, None
+        if frozen is not None:
+            frozen.set()
+        for leg in self._legs:
+            leg.resume()
+        self._wake()
+
     @property
     def drained(self) -> bool:
         """Whether no actor has an event in hand any longer."""
@@ -161,7 +181,7 @@ class Task:
 
         Raises HandlerError or DecodeError. What an asynchronous topology raises comes through `failure`.
         """
-        if self.status is not TaskStatus.RUNNING or self._step is not None:
+        if self.status is not TaskStatus.RUNNING or self._step is not None or self._frozen is not None:
             return False
         changed = bool(self._changes)
         if changed:
@@ -181,7 +201,7 @@ class Task:
 
         Only then may it be committed. Raises as `step`.
         """
-        if self._changes and self._step is None and not self.broken:
+        if self._changes and self._step is None and self._frozen is None and not self.broken:
             self._begin(self._follow())
         return self.settled and not self.broken
 
@@ -248,6 +268,8 @@ class Task:
             await self._process(child, batch)
 
     async def _process(self, node: Node, batch: Batch) -> None:
+        if self._frozen is not None:
+            await self._frozen.wait()
         out = await self._operators[node].process(batch)
         if out is not None and len(out):
             await self._forward(node, out)
@@ -265,7 +287,7 @@ class Task:
 
     def tick(self) -> None:
         """The wall clock has moved."""
-        if self._timed and self.status is TaskStatus.RUNNING and self._step is None:
+        if self._timed and self.status is TaskStatus.RUNNING and self._step is None and self._frozen is None:
             self._begin(self._advance())
 
     # -- what may be committed
