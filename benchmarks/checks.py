@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.accounts import enriched
 from benchmarks.cluster import Cluster
 from benchmarks.measuring import Sample
 from benchmarks.orders import Dataset, Digest, truth
@@ -19,6 +20,16 @@ class Wrong(Exception):
 
 async def filtered(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
     """W1: the orders above the median, each once, each in the partition of its key."""
+    await digested(cluster, topic, truth(dataset).large)
+
+
+async def joined(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """W4: every order once, with the tier of its account, in the partition of its key."""
+    await digested(cluster, topic, enriched(dataset), "tier")
+
+
+async def digested(cluster: Cluster, topic: str, expected: Digest, *more: str) -> None:
+    """`more`: further fields that the digest covers."""
     found = Digest()
     async for batch in cluster.read(topic):
         for key, value in zip(batch.keys, batch.values, strict=True):
@@ -28,8 +39,7 @@ async def filtered(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequ
             name = text(key)
             if partition_of(name.encode(), PARTITIONS) != batch.partition:
                 raise Wrong(f"{name} is in partition {batch.partition}")
-            found.add(name, order["id"], order["amount"])
-    expected = truth(dataset).large
+            found.add(name, order["id"], order["amount"], *(order[field] for field in more))
     if found != expected:
         raise Wrong(f"{found} instead of {expected}")
 
@@ -41,7 +51,7 @@ async def counted(cluster: Cluster, topic: str, dataset: Dataset, samples: Seque
         for key, value in zip(batch.keys, batch.values, strict=True):
             if key is None or value is None:
                 raise Wrong("a record without a key or a value")
-            found[text(key)] = msgspec.json.decode(value)
+            found[text(key)] = number(value)
     expected = truth(dataset).counts
     if found != expected:
         odd = [name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]
@@ -94,5 +104,10 @@ def frontier(inputs: Sequence[int], answered: Sequence[int]) -> list[int]:
 
 
 def text(key: bytes) -> str:
-    """A key as text; some contenders write keys as JSON."""
-    return str(msgspec.json.decode(key)) if key.startswith(b'"') else key.decode()
+    """A key as text; some contenders write keys as JSON, some the name of a value behind them."""
+    return str(msgspec.json.decode(key)) if key.startswith(b'"') else key.partition(b"|")[0].decode()
+
+
+def number(value: bytes) -> Any:
+    """A count; some contenders write JSON, some eight bytes as Java does."""
+    return int.from_bytes(value, "big") if value.startswith(b"\0") else msgspec.json.decode(value)

@@ -1,17 +1,18 @@
 """Who competes: how each contender is started, for which workloads, and with how many records."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from benchmarks.environments import HERE, python_of
+from benchmarks.environments import HERE, java_of, python_of
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`programs` gives the arguments behind the interpreter, by workload. `share`: of a workload's records, how many it
-    gets where it is too slow for all of them; a rate is a rate. `outputs`: topics that it names itself, by workload.
-    `warms_up`: others are compared with the second half of its run.
+    """`programs` gives what runs, by workload: a module of ours, a file or a Java class, and its arguments. `share`: of
+    a workload's records, how many it gets where it is too slow for all of them; a rate is a rate. `outputs`: topics that
+    it names itself, by workload. `warms_up`: others are compared with the second half of its run.
     """
 
     name: str
@@ -22,11 +23,13 @@ class Contender:
     warms_up: bool = False
 
     def command(self, workload: str) -> list[str]:
-        python = python_of(self.folder)
+        """Makes its environment first, if that is not there yet."""
         first, *rest = self.programs[workload]
         if self.folder == "ours":
-            return [str(python), "-m", "streamz_actors", "-A", first, *rest]
-        return [str(python), str(HERE / self.folder / first), *rest]
+            return [sys.executable, "-m", "streamz_actors", "-A", first, *rest]
+        if first.endswith(".py"):
+            return [str(python_of(self.folder)), str(HERE / self.folder / first), *rest]
+        return [*java_of(self.folder), first, *rest]
 
     def output(self, workload: str, usual: str) -> str:
         """The topic that shows its result, with {group} and {input} to be filled in."""
@@ -42,12 +45,29 @@ def _ours(form: str, **modules: str) -> Contender:
 
 
 OURS: Final = (
-    _ours("agent", W1="filter_agent", W2="count_agent", W8="wait_agent"),
-    _ours("dsl", W1="filter_dsl", W2="count_dsl"),
+    _ours("agent", W1="filter_agent", W2="count_agent", W4="enrich_agent", W8="wait_agent"),
+    _ours("dsl", W1="filter_dsl", W2="count_dsl", W4="enrich_dsl"),
 )
 
 BASELINES: Final = (
-    Contender("hand", "hand", {"W1": ("filter.py",), "W2": ("count.py",)}),
+    Contender("hand", "hand", {"W1": ("filter.py",), "W2": ("count.py",), "W4": ("enrich.py",)}),
+    Contender(
+        "kstreams",
+        "kstreams",
+        {
+            "W1": ("benchmarks.Main", "filter"),
+            "W2": ("benchmarks.Main", "count"),
+            "W4": ("benchmarks.Main", "enrich"),
+        },
+        warms_up=True,
+    ),
+    Contender(
+        "quix",
+        "quix",
+        {"W1": ("engine.py", "filter"), "W2": ("engine.py", "count"), "W4": ("engine.py", "enrich")},
+        share=0.15,
+        outputs={"W2": "changelog__{group}--{input}--default"},
+    ),
     Contender(
         "faust",
         "faust",

@@ -86,9 +86,9 @@ class Digest:
     def __init__(self) -> None:
         self.count = self.total = 0
 
-    def add(self, key: str, number: int, amount: float) -> None:
+    def add(self, key: str, number: int, amount: float, more: str = "") -> None:
         self.count += 1
-        self.total += crc32(f"{key} {number} {amount}".encode())
+        self.total += crc32(f"{key} {number} {amount} {more}".encode())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Digest) and (self.count, self.total) == (other.count, other.total)

@@ -24,17 +24,32 @@ CONCURRENCY: Final = 256
 """Handlers of W8 per partition."""
 
 TABLE: Final = (
-    ("Python", "3.11, each contender in an environment of its own, one process, one thread of Python"),
+    ("process", "one each, with one thread that processes; each in an environment of its own"),
+    ("runtime", "CPython 3.11; kstreams: Java 17 with its default heap and collector, num.stream.threads=1"),
     ("event loop", "uvloop (hand, ours); asyncio's own (Faust, its default)"),
+    ("clients", "aiokafka (hand, ours, Faust); librdkafka (Quix); Apache's (kstreams)"),
     ("broker", "one node of Apache Kafka, as scripts/kafka starts it, on the same machine"),
-    ("topics", f"{PARTITIONS} partitions, replication 1, no retention limit; changelogs compacted"),
-    ("records", f"JSON orders of about 140 bytes, {KEYS:,} keys, Zipf (s = 1) in W1 and W2, uniform in W8"),
+    ("topics", f"{PARTITIONS} partitions, replication 1, no retention limit; changelogs and tables compacted"),
+    ("records", f"JSON orders of about 140 bytes, {KEYS:,} keys, Zipf (s = 1), but uniform in W8"),
+    ("table of W4", f"{KEYS:,} rows of JSON of about 110 bytes, partitioned as the orders and older than them"),
+    ("table of W4, read by", "hand: a dict, filled first; ours-agent: a look-up in the handler; ours-dsl, kstreams: a "
+     "join of stream and table (KTable); Quix: join_asof, what it has for a table in a topic"),
     ("commit interval", f"{COMMIT_INTERVAL:g} s: first what was sent is delivered, then offsets are committed"),
-    ("producer", f"acks=all, no compression, {BATCH_BYTES} bytes a batch; idempotent, but for Faust, which cannot"),
-    ("consumer", "aiokafka's defaults: 1 MiB per partition and fetch; hand: stock getmany without a limit of records"),
-    ("decoding", "typed, by msgspec (hand, ours), in W1; in W2 nobody reads the value"),
-    ("state", "RocksDB with a compacted changelog (ours, Faust); a dict with a changelog (hand)"),
+    ("guarantee", "at least once"),
+    ("producer", f"acks=all, no compression, {BATCH_BYTES} bytes a batch; idempotent, but for Faust, which cannot; "
+     "linger: none (aiokafka), 5 ms (librdkafka's default), 100 ms (Kafka Streams' default)"),
+    ("consumer", "1 MiB per partition and fetch; hand: stock getmany without a limit of records; kstreams: 1,000 "
+     "records a poll, Quix: one, as they do by default"),
+    ("decoding in W1, W4", "into a typed object: msgspec (hand, ours), Jackson (kstreams), faust.Record; Quix: into a "
+     "dict, by orjson, its default. In W2 nobody reads the value"),
+    ("encoding", "W1: the bytes go on as they came (hand; ours, as a value that nobody can have changed), encoded anew "
+     "(kstreams, Quix, Faust). W4: an object of four fields (Quix: a dict), encoded by all"),
+    ("state", "RocksDB with a compacted changelog (ours, kstreams, Quix, Faust); a dict with a changelog (hand); W4: "
+     "no changelog but the table's topic, only join_asof has one of its own"),
+    ("caches", "ours: committed values, 50,000 a partition; kstreams: statestore.cache.max.bytes, 10 MiB, its default; "
+     "updates of a key between two commits are written once, but by Faust, and by kstreams when its cache is full"),
     ("garbage collector", "gc.freeze() after start (hand, ours); ours also looks at young objects less often"),
+    ("compared with", "a baseline's whole run; with kstreams' second half, when its code is compiled (\"warm\")"),
     ("web server", "off"),
 )
 """Name and value, for the report."""

@@ -57,7 +57,7 @@ WORKLOADS: Final = {
             "zipf",
             "written",
             checks.filtered,
-            Target({"hand": 0.7, "faust": 30}),
+            Target({"hand": 1.1, "kstreams": 1.2, "quix": 5, "faust": 60}),
         ),
         Workload(
             "W2",
@@ -66,9 +66,19 @@ WORKLOADS: Final = {
             "zipf",
             "committed",
             checks.counted,
-            Target({"hand": 0.4, "faust": 30}),
+            Target({"hand": 0.7, "kstreams": 1.1, "quix": 6, "faust": 60}),
             compacted=True,
             output="{group}-counts-changelog",
+        ),
+        Workload(
+            "W4",
+            "decode, look up in a table of 100,000 rows, produce",
+            2_000_000,
+            "zipf",
+            "written",
+            checks.joined,
+            Target({"hand": 0.9, "kstreams": 1.0, "quix": 10}),
+            joins=True,
         ),
         Workload(
             "W8",
@@ -77,7 +87,7 @@ WORKLOADS: Final = {
             "uniform",
             "written",
             checks.ordered,
-            Target(rate=15_000),
+            Target(rate=20_000),
             safe_offsets=True,
         ),
     )

@@ -3,24 +3,10 @@
 import os
 from typing import Any
 
-import msgspec
 from loop import Output, run
+from orders import decode
 
 LIMIT = float(os.environ["BENCH_LIMIT"])
-
-
-class Order(msgspec.Struct, gc=False):
-    id: int
-    account: str
-    amount: float
-    currency: str
-    country: str
-    product: str
-    quantity: int
-    express: bool
-
-
-decode = msgspec.json.Decoder(Order).decode
 
 
 async def handle(records: list[Any], output: Output) -> None:

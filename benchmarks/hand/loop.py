@@ -60,14 +60,20 @@ class Output:
 
 Handle = Callable[[list[Any], Output], Awaitable[None]]
 BeforeCommit = Callable[[Output], Awaitable[None]]
+Prepare = Callable[[], Awaitable[None]]
+
+
+async def ready() -> None:
+    """There is nothing to prepare."""
 
 
 async def nothing(output: Output) -> None:
     """There is nothing to flush before a commit."""
 
 
-async def consume(handle: Handle, before_commit: BeforeCommit = nothing) -> None:
-    """Gives `handle` the records of one partition at a time, and commits behind it, for ever."""
+async def consume(handle: Handle, before_commit: BeforeCommit, prepare: Prepare) -> None:
+    """Prepares, then gives `handle` the records of one partition at a time, and commits behind it, for ever."""
+    await prepare()
     consumer = AIOKafkaConsumer(
         INPUT,
         bootstrap_servers=BROKER,
@@ -98,5 +104,5 @@ async def consume(handle: Handle, before_commit: BeforeCommit = nothing) -> None
             positions = {}
 
 
-def run(handle: Handle, before_commit: BeforeCommit = nothing) -> None:
-    uvloop.run(consume(handle, before_commit))
+def run(handle: Handle, before_commit: BeforeCommit = nothing, prepare: Prepare = ready) -> None:
+    uvloop.run(consume(handle, before_commit, prepare))

@@ -1,11 +1,12 @@
-"""The benchmark's input: the same every time, and the truth about it."""
+"""The benchmark's input, orders and accounts: the same every time, and the truth about it."""
 
 from collections import Counter
 from itertools import islice
 
 import msgspec
 
-from benchmarks.orders import CHUNK, Dataset, Digest, truth
+from benchmarks.accounts import TIERS, accounts, enriched
+from benchmarks.orders import CHUNK, START, Dataset, Digest, truth
 from benchmarks.settings import KEYS, MEDIAN_CENTS
 
 
@@ -56,3 +57,19 @@ def test_a_digest_knows_records_but_not_their_order() -> None:
     assert there != other
     assert there != "a digest"
     assert repr(there).startswith("<3 records")
+
+
+def test_there_is_an_account_for_every_order_and_it_is_older() -> None:
+    rows = list(accounts())
+    assert len({row.key for row in rows}) == len(rows) == KEYS
+    assert {row.tier for row in rows} == {*TIERS}
+    for row in rows[:100]:
+        read = msgspec.json.decode(row.value)
+        assert (read["account"].encode(), read["tier"]) == (row.key, row.tier)
+        assert row.timestamp < START
+
+
+def test_every_order_has_a_part_in_the_truth_about_the_enriched() -> None:
+    found = enriched(Dataset(1_000))
+    assert found.count == 1_000
+    assert found != enriched(Dataset(999))
