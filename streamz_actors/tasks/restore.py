@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamz_actors.clock import Clock
@@ -16,6 +16,8 @@ from streamz_actors.types import TopicPartition
 
 logger = logging.getLogger("streamz_actors.restore")
 POLL = 0.2
+PAUSE = 0.005
+"""Seconds between two chunks while other tasks work: they then wait some 4 ms for their turn, not 20 to 50."""
 REPORT = 5.0
 """Seconds between two lines of progress in the log."""
 
@@ -61,10 +63,19 @@ class Progress:
 
 
 class Restorer:
-    """Restores one set of tasks at a time; `restored` is called for each as soon as it is up to date."""
+    """Restores one set of tasks at a time; `restored` is called for each as soon as it is up to date.
 
-    def __init__(self, transport: Transport, clock: Clock, restored: Callable[[Task], None]) -> None:
-        self._transport, self._clock, self._restored = transport, clock, restored
+    `busy` says whether other tasks work meanwhile, and are to be left room.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        restored: Callable[[Task], None],
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._transport, self._clock, self._restored, self._busy = transport, clock, restored, busy
         self.progress: Progress | None = None
 
     async def run(self, tasks: Sequence[Task], committed: Mapping[TopicPartition, int]) -> None:
@@ -115,7 +126,7 @@ class Restorer:
         for raw in batches:
             replay = replays.get(TopicPartition(raw.topic, raw.partition))
             if replay is not None:
-                await apply(replay.store, raw, replay.end)
+                await apply(replay.store, raw, replay.end, self._pause)
                 progress.bytes += sum(map(len, filter(None, raw.values)))
         for place, replay in list(replays.items()):
             position = reader.position(place)
@@ -126,6 +137,9 @@ class Restorer:
                 replay.store.write((), replay.end)
                 del replays[place]
                 progress.tables.pop(str(place))
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(PAUSE if self._busy() else 0)  # of the process, not of the application: no clock's affair
 
     async def _start_over(self, reader: Reader, replays: dict[TopicPartition, Replay], error: OffsetOutOfRange) -> None:
         """The log moved on while we read: what it no longer holds is read from its new beginning."""
@@ -174,8 +188,17 @@ async def plan(
     return replays
 
 
-async def apply(store: Store, raw: RawBatch, end: int | None = None) -> None:
-    """Writes a run of changelog records into a store, those below `end`, giving the loop a turn between chunks."""
+async def _turn_of_the_loop() -> None:
+    await asyncio.sleep(0)
+
+
+async def apply(
+    store: Store,
+    raw: RawBatch,
+    end: int | None = None,
+    pause: Callable[[], Awaitable[None]] = _turn_of_the_loop,
+) -> None:
+    """Writes a run of changelog records into a store, those below `end`, with a pause after each chunk."""
     size = len(raw) if end is None else bisect_left(raw.offsets, end)
     for start in range(0, size, CHUNK):
         stop = min(size, start + CHUNK)
@@ -189,4 +212,4 @@ async def apply(store: Store, raw: RawBatch, end: int | None = None) -> None:
             ),
             covered,
         )
-        await asyncio.sleep(0)
+        await pause()
