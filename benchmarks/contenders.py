@@ -10,9 +10,10 @@ from benchmarks.environments import HERE, java_of, python_of
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`programs` gives what runs, by workload: a module of ours, a file or a Java class, and its arguments. `share`: of
-    a workload's records, how many it gets where it is too slow for all of them; a rate is a rate. `outputs`: topics that
-    it names itself, by workload. `warms_up`: others are compared with the second half of its run.
+    """`programs` gives what runs, by workload: a module of ours, a file or a Java class, and its arguments.
+
+    `share`: of a workload's records, how many it gets where it is too slow for all of them; a rate is a rate. `outputs`:
+    topics that it names itself, by workload. `warms_up`: others are compared with the second half of its run.
     """
 
     name: str

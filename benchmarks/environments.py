@@ -1,4 +1,4 @@
-"""The environment of each contender: a venv or a folder of jars under .envs, made anew when what it is made of changes."""
+"""The environment of each contender: a venv or a folder of jars below .envs, made anew when it is to be another."""
 
 import hashlib
 import os
