@@ -12,8 +12,8 @@ from benchmarks.environments import HERE, java_of, python_of
 class Contender:
     """`programs` gives what runs, by workload: a module of ours, a file or a Java class, and its arguments.
 
-    `share`: of a workload's records, how many it gets where it is too slow for all of them; a rate is a rate. `outputs`:
-    topics that it names itself, by workload. `warms_up`: others are compared with the second half of its run.
+    `share`: of a workload's records, how many it gets where it is too slow for all of them; a rate is a rate.
+    `outputs`: topics that it names itself, by workload. `warms_up`: others are compared with its second half.
     """
 
     name: str

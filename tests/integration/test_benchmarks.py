@@ -1,4 +1,4 @@
-"""The benchmark's smoke run: ours and the hand-written loop do each workload right on few records. No speed is asserted.
+"""The benchmarks' smoke run: ours and the hand-written loop are right on a few records. No speed is asserted.
 
 The hand-written loop runs in this environment, which has all its packages, so that nothing is fetched.
 """
