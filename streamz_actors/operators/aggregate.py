@@ -4,13 +4,14 @@ Rows without a key or without a value are skipped. A result has the later time o
 """
 
 from collections.abc import Callable
+from itertools import compress
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
 from streamz_actors.errors import EncodeError, StreamzError
-from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.logged import Held, LoggedStore
 
 Function = Callable[..., Any]
 
@@ -84,27 +85,38 @@ class Count(Operator):
         self._spec = spec
 
     async def process(self, batch: Batch) -> Batch | None:
-        entry, put = self._logged.entry, self._logged.put
-        results = None if self.silent else Results()
         raw_keys = batch.encoded_keys(self._spec.key_schema)
-        for row, (raw, payload, timestamp) in enumerate(zip(raw_keys, batch.payloads, batch.timestamps, strict=True)):
-            if raw is None or payload is None:
-                continue
-            before = entry(raw)
-            old = None if before is None else before.value
-            if before is None or old is None:
-                new = 1
-            else:
-                new = old + 1
-                if before.timestamp > timestamp:
-                    timestamp = before.timestamp
-            put(raw, new, timestamp)
-            if results is not None:
-                results.rows.append(row)
-                results.values.append(new)
-                results.timestamps.append(timestamp)
-                results.olds.append(old)
-        return None if results is None else results.changes(batch, self._spec, self.olds)
+        if None in raw_keys or None in batch.payloads:
+            counted = [
+                raw is not None and payload is not None
+                for raw, payload in zip(raw_keys, batch.payloads, strict=True)
+            ]
+            batch, raw_keys = batch.select(counted), list(compress(raw_keys, counted))
+        counts = self._count(raw_keys, batch.timestamps)
+        if self.silent:
+            return None
+        values = [value for value, _, _ in counts]
+        return batch.replace(
+            values=(values, self._spec.value_schema),
+            timestamps=[timestamp for _, _, timestamp in counts],
+            olds=[value - 1 or None for value in values] if self.olds else None,
+        )
+
+    def _count(self, raw_keys: Column, timestamps: list[int]) -> list[Held]:
+        """Counts rows, one by one; what is held for each after it."""
+        logged = self._logged
+        logged.load(raw_keys)
+        overlay, find = logged.overlay, logged.find
+        counts: list[Held] = []
+        for raw, timestamp in zip(raw_keys, timestamps, strict=True):
+            before, _, latest = overlay.get(raw) or find(raw)
+            if before is None:
+                before, latest = 0, timestamp
+            elif latest < timestamp:
+                latest = timestamp
+            overlay[raw] = held = (before + 1, None, latest)
+            counts.append(held)
+        return counts
 
 
 class Fold(Operator):
@@ -138,18 +150,19 @@ class Fold(Operator):
 
     async def _fold(self, batch: Batch, results: Results) -> None:
         logged, initializer, step, asynchronous = self._logged, self._initializer, self._step, self._asynchronous
-        entry, value_of, put, silent, olds = logged.entry, logged.value, logged.put, self.silent, self.olds
+        find, value_of, put, silent, olds = logged.find, logged.value, logged.put, self.silent, self.olds
         raw_keys = batch.encoded_keys(self._spec.key_schema)
+        logged.load(raw_keys)
         keys = raw_keys if initializer is None else batch.keys
         self._row = -1
         for raw, key, value, timestamp in zip(raw_keys, keys, batch.values, batch.timestamps, strict=True):
             self._row += 1
             if raw is None or value is None:
                 continue
-            before = entry(raw)
+            before = find(raw)
             old = value_of(before)
-            if before is not None and old is not None and before.timestamp > timestamp:
-                timestamp = before.timestamp
+            if old is not None and before[2] > timestamp:
+                timestamp = before[2]
             if old is None and initializer is None:
                 new = value
             else:

@@ -8,6 +8,7 @@ from streamz_actors.dataflow.calls import Call, over_columns
 from streamz_actors.dataflow.lookups import Lookup, Read
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
 from streamz_actors.serde.schema import Schema
+from streamz_actors.stores.logged import LoggedStore
 
 Function = Callable[..., Any]
 
@@ -16,10 +17,10 @@ def by_row_key(spec: StoreSpec) -> Lookup:
     """In a stored table, under the rows' own keys."""
 
     def at(place: Place) -> Read:
-        get = place.states[spec.name].logged.get
+        logged = place.states[spec.name].logged
 
         async def read(batch: Batch) -> Column:
-            return found(get, batch.encoded_keys(spec.key_schema))
+            return found(logged, batch.encoded_keys(spec.key_schema))
 
         return read
 
@@ -31,18 +32,20 @@ def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> 
     call = over_columns(key, f"key of {what}")
 
     def at(place: Place) -> Read:
-        get = place.states[table].logged.get
+        logged = place.states[table].logged
 
         async def read(batch: Batch) -> Column:
             chosen = await call(batch, batch.keys, batch.values)
-            return found(get, batch.encode("join key", schema, chosen))
+            return found(logged, batch.encode("join key", schema, chosen))
 
         return read
 
     return Lookup(at, reads_keys=True, asynchronous=is_async(key))
 
 
-def found(get: Callable[[bytes], Any], raws: list[bytes | None]) -> Column:
+def found(logged: LoggedStore, raws: list[bytes | None]) -> Column:
+    logged.load(raws)
+    get = logged.get
     if None in raws:
         return [None if raw is None else get(raw) for raw in raws]
     return list(map(get, raws))  # type: ignore[arg-type]  # there is no None among them

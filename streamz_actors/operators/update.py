@@ -5,7 +5,6 @@ from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec
-from streamz_actors.stores.logged import make_entry
 
 
 def update_table(parent: Node, spec: StoreSpec, kind: str, *, decoded: bool = True) -> Node:
@@ -39,7 +38,7 @@ class Update(Operator):
             raw_keys = batch.encoded_keys(self._spec.key_schema)
         raw_values = batch.encoded_values(self._spec.value_schema)
         values = batch.values if self._keep_values else repeat(None)
-        entries = map(make_entry, zip(values, raw_values, batch.timestamps))  # noqa: B905  # `repeat` has no end
+        entries = zip(values, raw_values, batch.timestamps)  # noqa: B905  # `repeat` has no end
         olds: Column | None = None
         if self.olds:
             olds = self._exchange(raw_keys, entries)
@@ -53,6 +52,7 @@ class Update(Operator):
         """Writes one by one, and gives what was there before each."""
         olds: Column = []
         logged = self._logged
+        logged.load(raw_keys)
         for raw, entry in zip(raw_keys, entries, strict=True):
             olds.append(logged.get(raw))
             logged.overlay[raw] = entry

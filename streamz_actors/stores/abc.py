@@ -7,11 +7,16 @@ Nothing here is a coroutine: calls are short and hold the loop; `write` is given
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from streamz_actors.stores.bound import Bound
+
 Pair = tuple[bytes, bytes | None]
 """A key and its new value; None deletes."""
 
 
 class Store(ABC):
+    bound: Bound
+    """How much of the committed state of all stores of its backend is kept for reading."""
+
     @abstractmethod
     def get(self, key: bytes) -> bytes | None: ...
 

@@ -1,6 +1,6 @@
 """A store whose writes since the last commit live in an overlay: read-your-writes above, only committed state below.
 
-    get      overlay → what is being flushed → read cache → store
+    find     overlay → what was read or committed lately (what is being flushed among it) → store
     put      overlay
     commit   begin_flush() takes the overlay as columns for the changelog; once they are delivered, apply() writes them
              to the store in chunks, each with the changelog offset that it covers
@@ -10,39 +10,47 @@ which cannot fail, wait for the commit (a counter is written many times between 
 bytes when nobody can change it in place; otherwise every read decodes anew: changing a value that was read is no write.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import merge
-from itertools import islice
-from typing import Any, Final, NamedTuple
+from itertools import compress
+from struct import Struct
+from sys import getsizeof
+from typing import Any, Final, NamedTuple, cast
 
 from streamz_actors.stores.abc import Store
 
 CHUNK: Final = 2_000
 """Keys in one write to the store: it holds the interpreter for about 3 ms."""
 
-STAMP: Final = 8
-"""Bytes of the timestamp in front of a stored value: big-endian milliseconds, signed."""
+TIME: Final = Struct(">q")
+"""The timestamp in front of a stored value: ms, signed, big-endian."""
 
+STAMP: Final = TIME.size
 
 WITHDRAWN: Final = 1_000
 """Withdrawn writes that are remembered: those of events which run side by side on one key."""
 
+COLD: Final = 50
+"""Keys of a run that the store had to be asked for, from which on the next run's are fetched together."""
+
+Held = tuple[Any, bytes | None, int]
+"""A value with its time: the value if it may be kept as an object, its bytes if it is encoded, ms. Neither: deleted.
+
+A plain tuple, made and taken apart without a call; the garbage collector stops looking at those that hold plain
+values, as it never does at a class of ours.
+"""
+
+ABSENT: Final[Held] = (None, None, 0)
+"""What is held under a key that was never written."""
+
 
 class Entry(NamedTuple):
-    """A value with its time: `value` if it may be kept as an object, `raw` if it is encoded; neither: deleted."""
+    """What is held under a key, for those who look from outside."""
 
     value: Any
     raw: bytes | None
     timestamp: int
 
-    @property
-    def deleted(self) -> bool:
-        return self.value is None and self.raw is None
-
-
-make_entry: Final[Callable[[tuple[Any, bytes | None, int]], Entry]] = partial(tuple.__new__, Entry)
-"""An entry of its three fields, at half the cost of calling `Entry`."""
 
 SCALARS: Final = frozenset({int, float, str, bool, bytes})
 """Types whose values nobody can change in place."""
@@ -54,18 +62,23 @@ LEAST: Final = -SMALL
 
 def stamp(timestamp: int, raw: bytes) -> bytes:
     """A stored value: its timestamp, then its bytes."""
-    return timestamp.to_bytes(STAMP, "big", signed=True) + raw
+    return TIME.pack(timestamp) + raw
+
+
+def stamped(timestamps: Sequence[int], raws: Sequence[bytes | None]) -> list[bytes | None]:
+    """A column of `stamp`; None stays None."""
+    pack = TIME.pack
+    return [None if raw is None else pack(time) + raw for time, raw in zip(timestamps, raws, strict=True)]
 
 
 def unstamp(stored: bytes) -> tuple[int, bytes]:
-    return int.from_bytes(stored[:STAMP], "big", signed=True), stored[STAMP:]
+    return TIME.unpack_from(stored)[0], stored[STAMP:]
 
 
 class LoggedStore:
     """`encode` (`encode_all` for a column) and `decode` turn values into bytes and back.
 
     `immutable`: no value of the type can be changed in place. `integers`: a small `int` is a value that `encode` takes.
-    `cache` bounds the committed entries kept for reading.
     """
 
     def __init__(
@@ -77,130 +90,155 @@ class LoggedStore:
         *,
         immutable: bool = False,
         integers: bool = False,
-        cache: int = 50_000,
     ) -> None:
         self.store = store
         self._encode, self._encode_all, self._decode = encode, encode_all, decode
         self._immutable, self._integers = immutable, integers
-        self.overlay: dict[bytes, Entry] = {}
-        self._flushing: dict[bytes, Entry] = {}
-        self._young: dict[bytes, Entry | None] = {}
-        self._old: dict[bytes, Entry | None] = {}
-        self._generation = max(1, cache // 2)
-        self._withdrawn: dict[int, tuple[Entry, Entry | None]] = {}
+        self.overlay: dict[bytes, Held] = {}
+        self._flushing: dict[bytes, Held] = {}
+        self._flushing_size = 0
+        self._young: dict[bytes, Held] = {}
+        self._old: dict[bytes, Held] = {}
+        self._missed = 0
+        """Keys that the store was asked for one by one since the last `load`, or that the last one brought."""
+        self._withdrawn: dict[int, tuple[Held, Held]] = {}
         """Writes taken back under a later one, by identity, with what stood before them."""
+        self._bound = store.bound
+        self._bound.join(self)
 
     # -- reading
 
-    def entry(self, key: bytes) -> Entry | None:
-        """What is known of a key; None if it was never written, an entry without value and raw if it was deleted."""
-        found = self.overlay.get(key) or self._flushing.get(key)  # an entry, having fields, is always true
-        if found is not None:
-            return found
-        return self._young[key] if key in self._young else self._settled(key)
+    def find(self, key: bytes) -> Held:
+        """What is held under a key."""
+        # What is held is never false: it has fields. Who reads many keys looks into the overlay without this call.
+        return self.overlay.get(key) or self._young.get(key) or self._settled(key)
 
-    def _settled(self, key: bytes) -> Entry | None:
+    def _settled(self, key: bytes) -> Held:
         """What was not looked at lately: from the older generation of the cache, or from the store."""
-        if key in self._old:
-            found = self._old[key]
-        else:
+        held = self._old.get(key)
+        if held is None:
+            self._missed += 1
             stored = self.store.get(key)
-            found = None if stored is None else self._loaded(stored)
-        self._remember(key, found)
-        return found
+            held = ABSENT if stored is None else self._loaded(stored)
+        self._young[key] = held
+        self._bound.grown(1, getsizeof(held[0] or held[1]))
+        return held
 
-    def _loaded(self, stored: bytes) -> Entry:
+    def _loaded(self, stored: bytes) -> Held:
         timestamp, raw = unstamp(stored)
-        return Entry(self._decode(raw), None, timestamp) if self._immutable else Entry(None, raw, timestamp)
+        return (self._decode(raw), None, timestamp) if self._immutable else (None, raw, timestamp)
 
-    def _remember(self, key: bytes, entry: Entry | None) -> None:
-        """A cache of two generations: the older one is dropped when the younger is full."""
-        if len(self._young) >= self._generation:
-            self._old, self._young = self._young, {}
-        self._young[key] = entry
+    def load(self, keys: Collection[bytes | None]) -> None:
+        """Says which keys are read next: those that are not at hand come from the store in one call. None is no key.
 
-    def value(self, entry: Entry | None) -> Any:
-        """The value of an entry, None if it has none."""
-        if entry is None:
+        It looks only if the keys before have shown that it is worth while. What is brought may be forgotten again at
+        any time: reads ask for it by themselves.
+        """
+        if self._missed < COLD:
+            self._missed = 0
+            return
+        wanted = set(keys).difference(self.overlay, self._young, self._old)
+        wanted.discard(None)
+        missing = cast("list[bytes]", list(wanted))
+        self._missed = len(missing)
+        if not missing:
+            return
+        found = self.store.get_many(missing)
+        loaded = self._loaded
+        self._young.update(
+            zip(missing, [ABSENT if stored is None else loaded(stored) for stored in found], strict=True)
+        )
+        self._bound.grown(len(found), sum(map(len, filter(None, found))))
+
+    def age(self) -> None:
+        """Of the two generations of what is kept for reading, the older goes."""
+        self._old, self._young = self._young, {}
+        if self._flushing:  # nowhere else yet
+            self._young.update(self._flushing)
+
+    def value(self, held: Held | None) -> Any:
+        """The value of what is held, None if it has none."""
+        if held is None:
             return None
-        value = entry.value
-        return value if value is not None or entry.raw is None else self._decode(entry.raw)
+        value, raw, _ = held
+        return value if value is not None or raw is None else self._decode(raw)
 
     def get(self, key: bytes) -> Any:
         """The value of a key, None if there is none."""
-        # As `value(entry(key))`, but without a call for what is in the overlay: a call costs as much as the look-up.
-        entry = self.overlay.get(key) or self.entry(key)
-        if entry is None:
-            return None
-        value = entry.value
-        return self.value(entry) if value is None else value
+        value, raw, _ = self.overlay.get(key) or self._young.get(key) or self._settled(key)
+        return value if value is not None or raw is None else self._decode(raw)
+
+    def entry(self, key: bytes) -> Entry | None:
+        """What is held under a key, None if it has no value."""
+        held = self.find(key)
+        return None if _deleted(held) else Entry(*held)
 
     def scan(
         self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, Entry]]:
         """Live entries with start <= key < stop in byte order, writes since the last commit included."""
         fresh = {
-            key: entry
-            for key, entry in {**self._flushing, **self.overlay}.items()
+            key: held
+            for key, held in {**self._flushing, **self.overlay}.items()
             if (start is None or key >= start) and (stop is None or key < stop)
         }
         stored = (
             (key, self._loaded(raw)) for key, raw in self.store.scan(start, stop, reverse=reverse) if key not in fresh
         )
         ordered = iter(sorted(fresh.items(), reverse=reverse))
-        for key, entry in merge(stored, ordered, key=lambda pair: pair[0], reverse=reverse):
-            if not entry.deleted:
-                yield key, entry
+        for key, held in merge(stored, ordered, key=lambda pair: pair[0], reverse=reverse):
+            if not _deleted(held):
+                yield key, Entry(*held)
 
     def approximate_count(self) -> int:
         return self.store.approximate_count()
 
     # -- writing
 
-    def put(self, key: bytes, value: Any, timestamp: int) -> Entry:
+    def put(self, key: bytes, value: Any, timestamp: int) -> Held:
         """Writes a value; None deletes. Raises EncodeError for one that its schema cannot write."""
         if type(value) is int and self._integers and LEAST < value < SMALL:
-            entry = make_entry((value, None, timestamp))
+            held: Held = (value, None, timestamp)
         elif value is None:
-            entry = make_entry((None, None, timestamp))
+            held = (None, None, timestamp)
         else:
             raw = self._encode(value)
             kept = self._immutable or type(value) in SCALARS
-            entry = make_entry((value if kept else None, raw, timestamp))
-        self.overlay[key] = entry
-        return entry
+            held = (value if kept else None, raw, timestamp)
+        self.overlay[key] = held
+        return held
 
-    def undo(self, key: bytes, before: Entry | None, written: Entry) -> None:
-        """Takes a write back: puts back what `entry()` gave before it, unless the key has been written since.
+    def undo(self, key: bytes, before: Held, written: Held) -> None:
+        """Takes a write back: puts back what `find()` gave before it, unless the key has been written since.
 
         A later write of another event then stands; should that be taken back too, what it puts back is what stood
         before the write withdrawn here.
         """
         before = self._standing(before)
         if self._is_last(key, written):
-            self.overlay[key] = Entry(None, None, written.timestamp) if before is None else before
+            self.overlay[key] = (None, None, written[2]) if before is ABSENT else before
             return
         if len(self._withdrawn) >= WITHDRAWN:
             self._withdrawn.pop(next(iter(self._withdrawn)))
         self._withdrawn[id(written)] = (written, before)
 
-    def _standing(self, entry: Entry | None) -> Entry | None:
-        """The entry, or what stood before it if it has been withdrawn."""
-        while entry is not None and (found := self._withdrawn.get(id(entry))) is not None and found[0] is entry:
-            entry = found[1]
-        return entry
+    def _standing(self, held: Held) -> Held:
+        """What is held, or what stood before it if it has been withdrawn."""
+        while (found := self._withdrawn.get(id(held))) is not None and found[0] is held:
+            held = found[1]
+        return held
 
-    def _is_last(self, key: bytes, written: Entry) -> bool:
-        """An equal entry may be somebody else's write: only where the store alone remembers does equality decide."""
-        for layer in (self.overlay, self._flushing, self._young, self._old):
-            known = layer.get(key)
-            if known is not None:
+    def _is_last(self, key: bytes, written: Held) -> bool:
+        """Something equal may be somebody else's write: only where the store alone remembers does equality decide."""
+        for layer in (self.overlay, self._young, self._old):
+            known = layer.get(key, ABSENT)
+            if known is not ABSENT:
                 return known is written
         stored = self.store.get(key)
         if stored is None:
-            return written.deleted
-        entry = self._loaded(stored)
-        return entry.timestamp == written.timestamp and self.value(entry) == self.value(written)
+            return _deleted(written)
+        held = self._loaded(stored)
+        return held[2] == written[2] and self.value(held) == self.value(written)
 
     @property
     def dirty(self) -> int:
@@ -219,31 +257,35 @@ class LoggedStore:
 
         What an earlier flush took and did not bring to its end, because it failed or was cancelled, is taken again.
         """
-        self._flushing, self.overlay = {**self._flushing, **self.overlay}, {}
-        keys = list(self._flushing)
-        values = [entry.raw for entry in self._flushing.values()]
-        waiting = [row for row, entry in enumerate(self._flushing.values()) if entry.raw is None and not entry.deleted]
-        encoded = self._encode_all([self._flushing[keys[row]].value for row in waiting])
-        for row, raw in zip(waiting, encoded, strict=True):
-            values[row] = raw
-        return keys, values, [entry.timestamp for entry in self._flushing.values()]
+        taken, self.overlay = self.overlay, {}
+        self._young.update(taken)
+        self._flushing = {**self._flushing, **taken} if self._flushing else taken
+        rows = self._flushing.values()
+        raws = self._encoded([value for value, _, _ in rows], [raw for _, raw, _ in rows])
+        self._flushing_size = sum(map(len, filter(None, raws)))
+        return list(self._flushing), raws, [timestamp for _, _, timestamp in rows]
+
+    def _encoded(self, values: list[Any], raws: list[bytes | None]) -> list[bytes | None]:
+        """The column of bytes, with those of values that waited for it."""
+        if None not in raws:
+            return raws
+        if None not in values and not any(raws):
+            return self._encode_all(values)
+        waiting = [raw is None and value is not None for value, raw in zip(values, raws, strict=True)]
+        encoded = iter(self._encode_all(list(compress(values, waiting))))
+        return [next(encoded) if waits else raw for waits, raw in zip(waiting, raws, strict=True)]
 
     def apply(
-        self, keys: Sequence[bytes], values: Sequence[bytes | None], timestamps: Sequence[int], offset: int | None
+        self, keys: Sequence[bytes], raws: Sequence[bytes | None], timestamps: Sequence[int], offset: int | None
     ) -> None:
         """Writes a chunk of what was flushed, with the changelog position that it covers."""
-        stamped = (
-            (key, None if raw is None else stamp(timestamp, raw))
-            for key, raw, timestamp in zip(keys, values, timestamps, strict=True)
-        )
-        self.store.write(stamped, offset)
+        self.store.write(zip(keys, stamped(timestamps, raws), strict=True), offset)
 
     def end_flush(self) -> None:
-        """All chunks are applied: what was flushed is committed state now, and stays in the cache."""
-        deleted_or_entry = ((key, None if entry.deleted else entry) for key, entry in self._flushing.items())
-        for key, entry in islice(deleted_or_entry, self._generation):
-            self._remember(key, entry)
-        for key in islice(self._flushing, self._generation, None):
-            self._young.pop(key, None)
-            self._old.pop(key, None)
-        self._flushing = {}
+        """All chunks are applied: what was flushed is committed state now."""
+        rows, self._flushing = len(self._flushing), {}
+        self._bound.grown(rows, self._flushing_size)
+
+
+def _deleted(held: Held) -> bool:
+    return held[0] is None and held[1] is None

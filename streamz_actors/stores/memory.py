@@ -8,6 +8,7 @@ from weakref import WeakSet
 
 from streamz_actors.errors import StateError, StoreLocked
 from streamz_actors.stores.abc import Backend, Pair, Shelf, Store
+from streamz_actors.stores.bound import Bound
 
 log = logging.getLogger("streamz_actors.stores")
 
@@ -87,7 +88,8 @@ class _Scan(Iterator[tuple[bytes, bytes]]):
 
 
 class MemoryStore(Store):
-    def __init__(self, content: _Content, place: str) -> None:
+    def __init__(self, content: _Content, place: str, bound: Bound) -> None:
+        self.bound = bound
         self._content = content
         self._place = place
         self._scans: WeakSet[_Scan] = WeakSet()
@@ -173,6 +175,7 @@ class MemoryBackend(Backend):
     """Keeps what its shelves hold when they close, so that a task opened again finds it: a disk for tests."""
 
     def __init__(self) -> None:
+        self._bound = Bound()
         self._kept: dict[str, dict[str, _Content]] = {}
         self._shelves: dict[str, MemoryShelf] = {}
 
@@ -189,7 +192,7 @@ class MemoryBackend(Backend):
                     place, content.identity, identity,
                 )
                 content = kept[name] = _Content(identity)
-            opened[name] = MemoryStore(content, place)
+            opened[name] = MemoryStore(content, place, self._bound)
         shelf = self._shelves[task] = MemoryShelf(opened, lambda: self._release(task))
         return shelf
 

@@ -41,6 +41,7 @@ from rocksdict import (
 
 from streamz_actors.errors import StateError, StoreCorrupted, StoreLocked
 from streamz_actors.stores.abc import Backend, Pair, Shelf, Store
+from streamz_actors.stores.bound import Bound
 
 log = logging.getLogger("streamz_actors.stores")
 
@@ -132,7 +133,8 @@ class _Scan(Iterator[tuple[bytes, bytes]]):
 
 
 class RocksStore(Store):
-    def __init__(self, database: Rdict, family: str, options: Options, place: str) -> None:
+    def __init__(self, database: Rdict, family: str, options: Options, place: str, bound: Bound) -> None:
+        self.bound = bound
         self._database = database
         self._name = family
         self._options = options
@@ -266,7 +268,8 @@ def _described(about: bytes | None) -> str:
 
 
 class RocksShelf(Shelf):
-    def __init__(self, database: Rdict, place: str) -> None:
+    def __init__(self, database: Rdict, place: str, bound: Bound) -> None:
+        self._bound = bound
         self._database = database
         self._place = place
         self._stores: dict[str, RocksStore] = {}
@@ -280,7 +283,7 @@ class RocksShelf(Shelf):
         family = _FAMILY + name
         if is_new:
             self._database.create_column_family(family, options)
-        store = RocksStore(self._database, family, options, f"store {name!r} in {self._place}")
+        store = RocksStore(self._database, family, options, f"store {name!r} in {self._place}", self._bound)
         self._stores[name] = store  # before the first read: `close` must find it if that fails
         store.claim(identity)
 
@@ -308,8 +311,14 @@ class RocksBackend(Backend):
     """Task directories under `root`; all of them share one block cache and one limit for what memtables hold."""
 
     def __init__(
-        self, root: Path, *, block_cache_bytes: int = 256 * MIB, write_buffer_bytes: int = 128 * MIB
+        self,
+        root: Path,
+        *,
+        block_cache_bytes: int = 256 * MIB,
+        write_buffer_bytes: int = 128 * MIB,
+        read_cache_bytes: int = 128 * MIB,
     ) -> None:
+        self._bound = Bound(read_cache_bytes)
         self._root = root.resolve()  # RocksDB knows a lock of its own process by the spelling of its path
         self._options = _options(Cache(block_cache_bytes), WriteBufferManager(write_buffer_bytes, allow_stall=False))
         self._shelves: dict[str, RocksShelf] = {}
@@ -323,7 +332,7 @@ class RocksBackend(Backend):
             database = Rdict(str(path), self._options, column_families=dict.fromkeys(families, self._options))
         except Exception as error:
             _fail(error, place)
-        shelf = RocksShelf(database, place)
+        shelf = RocksShelf(database, place, self._bound)
         try:
             database.set_write_options(_without_log())
             for name, identity in stores.items():

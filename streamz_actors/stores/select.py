@@ -14,19 +14,20 @@ MIB = 1 << 20
 def make_backend(url: str, data_dir: Path, app_id: str) -> Backend:
     """`memory://`, or `rocksdb://` with its state under `<data_dir>/<app_id>/`.
 
-    `rocksdb://?block_cache_mb=256&write_buffer_mb=128` sets what all tasks of the process share, in MiB. Raises
-    ConfigError for anything else.
+    `rocksdb://?block_cache_mb=256&write_buffer_mb=128&read_cache_mb=128` sets what all tasks of the process share, in
+    MiB. Raises ConfigError for anything else.
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
         _sizes(url, parts, {})
         return MemoryBackend()
     if parts.scheme == "rocksdb":
-        sizes = _sizes(url, parts, {"block_cache_mb": 256, "write_buffer_mb": 128})
+        sizes = _sizes(url, parts, {"block_cache_mb": 256, "write_buffer_mb": 128, "read_cache_mb": 128})
         return RocksBackend(
             data_dir / app_id,
             block_cache_bytes=sizes["block_cache_mb"] * MIB,
             write_buffer_bytes=sizes["write_buffer_mb"] * MIB,
+            read_cache_bytes=sizes["read_cache_mb"] * MIB,
         )
     raise ConfigError(f"store {url!r} is not known: use rocksdb:// or memory://")
 

@@ -8,7 +8,7 @@ from streamz_actors.dataflow.context import Context
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.errors import WrongPartition
 from streamz_actors.stores.abc import Store
-from streamz_actors.stores.logged import SCALARS, Entry, LoggedStore
+from streamz_actors.stores.logged import SCALARS, Entry, Held, LoggedStore
 from streamz_actors.types import partition_of
 
 _NO_KEY: Final = object()
@@ -41,8 +41,8 @@ class State:
     def entry(self, raw: bytes) -> Entry | None:
         return self.logged.entry(raw)
 
-    def value(self, entry: Entry | None) -> Any:
-        return self.logged.value(entry)
+    def value(self, held: Held | None) -> Any:
+        return self.logged.value(held)
 
     def put_raw(self, raw: bytes, value: Any, timestamp: int) -> None:
         self.logged.put(raw, value, timestamp)
@@ -66,8 +66,7 @@ class State:
     def timestamped(self, key: Any) -> tuple[Any, int] | None:
         """The value and its time in ms, or None."""
         entry = self.logged.entry(self.encode_key(key))
-        value = self.logged.value(entry)
-        return None if entry is None or value is None else (value, entry.timestamp)
+        return None if entry is None else (self.logged.value(entry), entry.timestamp)
 
     def write(self, context: Context, key: Any, value: Any) -> None:
         """A handler's write (None deletes): under the current event's time, undone if its event fails."""
@@ -82,7 +81,7 @@ class State:
             if raw_keys is None or raw_keys[index] != raw:
                 self._check_owned(context, key, raw)
         logged = self.logged
-        before = logged.overlay.get(raw) or logged.entry(raw)
+        before = logged.overlay.get(raw) or logged.find(raw)
         written = logged.put(raw, value, timestamp)
         context.journal.append((self, raw, before, written))
 
@@ -104,7 +103,7 @@ class State:
             f"table with per_partition=True"
         )
 
-    def undo(self, raw: bytes, before: Entry | None, written: Entry) -> None:
+    def undo(self, raw: bytes, before: Held, written: Held) -> None:
         """Takes a write back, unless somebody has written the key since."""
         self.logged.undo(raw, before, written)
 
@@ -145,13 +144,13 @@ class State:
         for raw, entry in entries:
             yield decode(raw), self.logged.value(entry), entry.timestamp
 
-    def change(self, raw: bytes, before: Entry | None, written: Entry, batch: Batch, index: int) -> Batch:
+    def change(self, raw: bytes, before: Held, written: Held, batch: Batch, index: int) -> Batch:
         """One write as a row for those who follow the table."""
         schema = self.spec
         return Batch(
             batch.origin,
             [batch.offsets[index]],
-            [written.timestamp],
+            [written[2]],
             schema.key_schema,
             schema.value_schema,
             raw_keys=[raw],

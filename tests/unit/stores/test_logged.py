@@ -1,5 +1,6 @@
 """Read-your-writes over a store that holds only what is committed."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -9,15 +10,18 @@ from hypothesis import strategies as st
 from streamz_actors.errors import EncodeError
 from streamz_actors.serde.schema import Schema, schema_for
 from streamz_actors.stores.abc import Store
-from streamz_actors.stores.logged import CHUNK, LoggedStore, stamp, unstamp
-from streamz_actors.stores.memory import MemoryBackend
+from streamz_actors.stores.bound import ROW, Bound
+from streamz_actors.stores.logged import CHUNK, COLD, LoggedStore, stamp, unstamp
+from streamz_actors.stores.memory import MemoryBackend, MemoryStore, _Content
 
 
-def fresh_store() -> Store:
-    return MemoryBackend().open("task-0", {"t": "here"}).stores["t"]
+def fresh_store(bound: int = 100_000) -> Store:
+    store = MemoryBackend().open("task-0", {"t": "here"}).stores["t"]
+    store.bound = Bound(bound)
+    return store
 
 
-def logged(schema: Schema[Any] | None = None, store: Store | None = None, cache: int = 100) -> LoggedStore:
+def logged(schema: Schema[Any] | None = None, store: Store | None = None) -> LoggedStore:
     schema = schema_for(int) if schema is None else schema
     return LoggedStore(
         fresh_store() if store is None else store,
@@ -26,7 +30,6 @@ def logged(schema: Schema[Any] | None = None, store: Store | None = None, cache:
         schema.decode,
         immutable=schema.immutable,
         integers=schema.type is int,
-        cache=cache,
     )
 
 
@@ -128,21 +131,22 @@ def test_a_scan_merges_the_overlay_with_the_store() -> None:
 def test_undoing_puts_back_what_was_there() -> None:
     state = logged()
     state.put(b"k", 1, 0)
-    before = state.entry(b"k")
+    before = state.find(b"k")
     state.undo(b"k", before, state.put(b"k", 2, 5))
     assert state.get(b"k") == 1
-    state.undo(b"new", None, state.put(b"new", 3, 5))
+    state.undo(b"new", state.find(b"new"), state.put(b"new", 3, 5))
     assert state.get(b"new") is None
 
 
 @pytest.mark.parametrize("commits", [0, 1])
 def test_what_was_written_since_is_not_undone_even_if_it_is_equal(commits: int) -> None:
     state = logged(schema_for(str))
+    before = state.find(b"k")
     written = state.put(b"k", "x", 5)
     state.put(b"k", "x", 5)
     for _ in range(commits):
         commit(state)
-    state.undo(b"k", None, written)
+    state.undo(b"k", before, written)
     assert state.get(b"k") == "x"
 
 
@@ -151,28 +155,113 @@ def test_a_write_can_be_undone_after_its_commit(forgotten: bool) -> None:
     state = logged(schema_for(str))
     state.put(b"gone", "y", 1)
     commit(state)
-    before = state.entry(b"gone")
+    nothing, before = state.find(b"k"), state.find(b"gone")
     written, deleted = state.put(b"k", "x", 5), state.put(b"gone", None, 5)
     commit(state)
     if forgotten:
         state.drop()
-    state.undo(b"k", None, written)
+    state.undo(b"k", nothing, written)
     state.undo(b"gone", before, deleted)
     assert (state.get(b"k"), state.get(b"gone")) == (None, "y")
 
 
+def keys(numbers: range) -> list[bytes]:
+    return [str(number).encode() for number in numbers]
+
+
+class Asked(MemoryStore):
+    """A store that remembers for which keys it was asked, and in how many calls."""
+
+    def __init__(self, bound: int) -> None:
+        content = _Content("here")
+        super().__init__(content, "a store", Bound(bound))
+        self.one_by_one: list[bytes] = []
+        self.together: list[set[bytes]] = []
+        found = content.pairs.get
+
+        def get(key: bytes) -> bytes | None:
+            self.one_by_one.append(key)
+            return found(key)
+
+        self.get = get  # type: ignore[method-assign]
+
+    def get_many(self, keys: Collection[bytes]) -> list[bytes | None]:
+        self.together.append(set(keys))
+        return [self._content.pairs.get(key) for key in keys]
+
+
 def test_the_cache_is_bounded_and_never_wrong() -> None:
-    state = logged(cache=4)
-    for number in range(50):
-        state.put(str(number).encode(), number, 0)
+    store = Asked(20 * ROW)
+    state = logged(store=store)
+    for number, key in enumerate(keys(range(50))):
+        state.put(key, number, 0)
     commit(state)
-    assert [state.get(str(number).encode()) for number in range(50)] == list(range(50))
+    for _ in range(3):
+        assert [state.get(key) for key in keys(range(50))] == list(range(50))
+    assert len(store.one_by_one) > 100
+    assert [state.get(key) for key in keys(range(47, 50))] == [47, 48, 49]
+    assert len(store.one_by_one) < 150, "what was read last is still at hand"
+
+
+def test_one_bound_holds_for_all_tables_and_those_that_nobody_reads_give_way() -> None:
+    bound = Bound(100 * ROW)
+    stores = [Asked(0) for _ in range(3)]
+    states = []
+    for store in stores:
+        store.bound = bound
+        states.append(logged(store=store))
+    for state in states:
+        for key in keys(range(20)):
+            state.get(key)
+    for store in stores:
+        store.one_by_one.clear()
+    for key in keys(range(20)):
+        states[0].get(key)
+    assert stores[0].one_by_one == []
+    for key in keys(range(200)):
+        states[1].get(key)
+    for key in keys(range(20)):
+        states[0].get(key)
+    assert stores[0].one_by_one == keys(range(20))
+
+
+def test_what_is_being_flushed_is_read_although_the_cache_has_turned_over() -> None:
+    state = logged(store=fresh_store(2 * ROW))
+    state.put(b"k", 5, 0)
+    state.begin_flush()
+    for key in keys(range(20)):
+        state.get(key)
+    assert state.get(b"k") == 5
+    assert state.store.get(b"k") is None
+
+
+def test_keys_said_beforehand_come_from_the_store_together_once_reads_have_missed() -> None:
+    store = Asked(100_000)
+    state = logged(store=store)
+    for number, key in enumerate(keys(range(300))):
+        state.put(key, number, 7)
+    commit(state)
+    state.drop()
+    state.load(keys(range(COLD)))
+    assert store.together == [], "nothing has been missed so far"
+    for key in keys(range(COLD)):
+        state.get(key)
+    state.put(b"120", 0, 8)
+    state.load([*keys(range(300)), None, b"absent"])
+    assert store.together == [{*keys(range(COLD, 300)), b"absent"} - {b"120"}]
+    store.one_by_one.clear()
+    assert [state.get(key) for key in keys(range(119, 122))] == [119, 0, 121]
+    assert state.get(b"absent") is None
+    state.load([b"absent"])
+    state.load([b"more"])
+    assert store.one_by_one == []
+    assert len(store.together) == 1, "the last run has shown that everything is at hand"
 
 
 def test_a_write_withdrawn_under_another_does_not_come_back_when_that_one_is_taken_back_too() -> None:
     state = logged()
     state.put(b"k", 1, 0)
-    stood = state.entry(b"k")
+    stood = state.find(b"k")
     first = state.put(b"k", 2, 1)
     second = state.put(b"k", 3, 2)
     state.undo(b"k", stood, first)
@@ -190,6 +279,7 @@ operations = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.integers(0, 6), st.one_of(st.none(), st.integers(-5, 5), st.just(2**60))),
         st.tuples(st.just("commit"), st.just(0), st.none()),
+        st.tuples(st.just("load"), st.just(0), st.none()),
         st.tuples(st.just("drop"), st.just(0), st.none()),
     ),
     max_size=40,
@@ -200,7 +290,7 @@ operations = st.lists(
 def test_it_behaves_as_a_dict_that_forgets_uncommitted_writes_when_dropped(
     steps: list[tuple[str, int, int | None]],
 ) -> None:
-    state = logged(cache=4)
+    state = logged(store=fresh_store(4 * ROW))
     now: dict[bytes, int] = {}
     saved: dict[bytes, int] = {}
     for step, number, value in steps:
@@ -208,6 +298,9 @@ def test_it_behaves_as_a_dict_that_forgets_uncommitted_writes_when_dropped(
         if step == "commit":
             commit(state)
             saved = dict(now)
+        elif step == "load":
+            state._missed = COLD
+            state.load([bytes([number]) for number in range(7)])
         elif step == "drop":
             state.drop()
             now = dict(saved)
