@@ -14,7 +14,7 @@ class Contestant:
     """A started process and its descendants. Its output goes to `log`."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path) -> None:
-        self._log = log
+        self.log = log
         self._peak = 0
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -33,7 +33,7 @@ class Contestant:
             raise RuntimeError(f"it ended with code {code}:\n{self.tail()}")
 
     def tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-25:])
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
 
     def cpu(self) -> float:
         """Seconds of CPU that it and its descendants have used."""

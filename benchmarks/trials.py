@@ -32,6 +32,14 @@ class Attempt:
         return self.contender.command(self.workload)
 
 
+@dataclass(frozen=True, slots=True)
+class Module(Contender):
+    """A program in this project's own environment that is no application of ours: started as a module."""
+
+    def command(self, workload: str) -> list[str]:
+        return [sys.executable, "-m", *self.programs[workload]]
+
+
 Bout = Callable[[Attempt], Awaitable[Mapping[str, float]]]
 """Gives the figures; raises Wrong for a wrong result, RuntimeError or StreamzError for none."""
 
