@@ -7,6 +7,7 @@ from streamz_actors.agents.agent import Agent
 from streamz_actors.config import Settings
 from streamz_actors.dataflow.describe import Description
 from streamz_actors.dataflow.topics import Topic
+from streamz_actors.web.siblings import Siblings
 from streamz_actors.worker.worker import Worker
 
 
@@ -42,6 +43,6 @@ class Application(Protocol):
 
     def topology(self) -> Description: ...
 
-    def worker(self, *, bounded: bool = False, **overrides: Any) -> Run:
+    def worker(self, *, bounded: bool = False, siblings: Siblings | None = None, **overrides: Any) -> Run:
         """Overrides are settings as the command line gives them."""
         ...

@@ -16,10 +16,11 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stop_on_signals(stop: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While the block runs, the first SIGINT or SIGTERM calls `stop` in the running loop, the next exits: 130, 143.
 
-    The handlers are Python's own and not the loop's, so that the second works while a function blocks the loop.
+    Before it exits it calls `kill`, which must not wait for anything. The handlers are Python's own and not the loop's,
+    so that the second works while a function blocks the loop.
     """
     loop = asyncio.get_running_loop()
     asked = False
@@ -31,6 +32,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
+            kill()
             sys.stderr.flush()
             os._exit(128 + number)
         asked = True

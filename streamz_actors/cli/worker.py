@@ -1,4 +1,4 @@
-"""`app worker` and `app run`: a worker in this process, from its banner to its last commit."""
+"""`app worker` and `app run`: a worker in this process, from its banner to its last commit; or several beside it."""
 
 import asyncio
 import importlib.util
@@ -10,9 +10,12 @@ from typing import Any
 import click
 
 from streamz_actors.cli.application import Application
+from streamz_actors.cli.child import Child
+from streamz_actors.cli.control import Seat
 from streamz_actors.cli.garbage import settle
 from streamz_actors.cli.options import settings_options
-from streamz_actors.cli.progress import Restores, at_terminal, banner
+from streamz_actors.cli.processes import supervise
+from streamz_actors.cli.progress import Audience, People
 from streamz_actors.cli.session import Session, pass_session
 from streamz_actors.cli.signals import stop_on_signals
 from streamz_actors.config import Settings
@@ -39,14 +42,26 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
+@click.option(
+    "--processes", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+    help="Worker processes, supervised and behind one web port. They need a Kafka that they share.",
+)
 @_options
 @pass_session
-def worker(session: Session, overrides: dict[str, str], log_level: str, fast_loop: bool) -> None:
+def worker(session: Session, overrides: dict[str, str], log_level: str, fast_loop: bool, processes: int) -> None:
     """Run a worker until it is stopped.
 
     SIGINT (Ctrl-C) and SIGTERM let it finish what is in hand, commit and leave; a second one ends it at once.
     """
-    _serve(session, overrides, log_level, fast_loop=fast_loop, bounded=False)
+    seat = Seat.taken()
+    if seat is not None:
+        child = Child(seat)
+        _serve(session, overrides, log_level, fast_loop=fast_loop, bounded=False, child=child)
+        child.hang_up()
+    elif processes > 1:
+        supervise(session, overrides, log_level, processes)
+    else:
+        _serve(session, overrides, log_level, fast_loop=fast_loop, bounded=False)
 
 
 @click.command()
@@ -58,13 +73,23 @@ def run(session: Session, overrides: dict[str, str], log_level: str, fast_loop: 
     _serve(session, overrides, log_level, fast_loop=fast_loop, bounded=bounded)
 
 
-def _serve(session: Session, overrides: dict[str, str], log_level: str, *, fast_loop: bool, bounded: bool) -> None:
+def _serve(
+    session: Session,
+    overrides: dict[str, str],
+    log_level: str,
+    *,
+    fast_loop: bool,
+    bounded: bool,
+    child: Child | None = None,
+) -> None:
+    if child is not None:
+        session.report, overrides = child.report, overrides | child.overrides
     application, settings = session.prepare(overrides)
-    setup(settings.log_format, log_level)
-    if settings.log_format == "json":
+    setup(settings.log_format, log_level, None if child is None else child.number)
+    if child is None and settings.log_format == "json":
         session.report = logger.critical
     with asyncio.Runner(loop_factory=_loop_factory(fast_loop)) as runner:
-        runner.run(_work(application, settings, overrides, bounded))
+        runner.run(_work(application, settings, overrides, bounded, child))
 
 
 def _loop_factory(fast: bool) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -76,12 +101,16 @@ def _loop_factory(fast: bool) -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_event_loop
 
 
-async def _work(application: Application, settings: Settings, overrides: dict[str, str], bounded: bool) -> None:
+async def _work(
+    application: Application, settings: Settings, overrides: dict[str, str], bounded: bool, child: Child | None
+) -> None:
     """The worker, and beside it what tells of its start. Raises what makes the worker fail."""
-    running = application.worker(bounded=bounded, **overrides)
+    running = application.worker(bounded=bounded, siblings=None if child is None else child.siblings, **overrides)
+    audience: Audience = People(application, settings) if child is None else child
     with stop_on_signals(running.stop):
         ready = asyncio.create_task(running.ready(), name="ready")
-        telling = asyncio.create_task(_tell(application, settings, running.worker, ready), name="start")
+        telling = asyncio.create_task(_tell(audience, settings, running.worker, ready), name="start")
+        following = None if child is None else asyncio.create_task(child.follow(running.stop), name="supervisor")
         try:
             await running.run()
         finally:
@@ -90,44 +119,30 @@ async def _work(application: Application, settings: Settings, overrides: dict[st
                 telling.cancel()
             with suppress(asyncio.CancelledError):
                 await telling
+            if following is not None:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
     logger.info("stopped: everything in hand is committed")
 
 
-async def _tell(application: Application, settings: Settings, worker: Worker, ready: "asyncio.Task[None]") -> None:
-    """Announces the worker, shows how its tables are restored, and settles the process once it is ready."""
-    watched = at_terminal() and settings.log_format == "plain"
-    bars = Restores()
-    announced = False
+async def _tell(audience: Audience, settings: Settings, worker: Worker, ready: "asyncio.Task[None]") -> None:
+    """Says where the worker answers and how its tables are restored, and settles the process once it is ready."""
+    serving = False
     try:
         while not ready.done():
-            if not announced and (worker.address or not settings.web_enabled):
-                announced = True
-                _announce(application, settings, worker, watched=watched)
-            if watched:
-                bars.show(worker.assigned.restorer.progress)
+            if not serving and (worker.address or not settings.web_enabled):
+                serving = True
+                audience.serving(worker)
+            audience.restoring(worker.assigned.restorer.progress)
             await asyncio.wait((ready,), timeout=LOOK)
     finally:
-        bars.close()
-    if not announced:
-        _announce(application, settings, worker, watched=watched)
+        audience.close()
+    if not serving:
+        audience.serving(worker)
     settle()
+    audience.ready()
     if worker.spare:
         logger.info("ready as a spare: another worker has the partitions")
     else:
         logger.info("ready: %d tasks", len(worker.tasks))
-
-
-def _announce(application: Application, settings: Settings, worker: Worker, *, watched: bool) -> None:
-    tables = [table.name for table in application.topology().tables]
-    local = settings.store_url.startswith("memory:")
-    facts = {
-        "application": application.id,
-        "broker": settings.broker,
-        "state": settings.store_url if local else f"{settings.store_url} in {settings.data_dir}",
-        "web": worker.address or "off",
-        "tables": ", ".join(tables) or "none",
-    }
-    if watched:
-        banner(facts)
-    else:
-        logger.info("; ".join(f"{name}: {fact}" for name, fact in facts.items()))

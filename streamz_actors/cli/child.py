@@ -1,0 +1,75 @@
+"""A worker process that a supervisor has started: what it tells, and how it follows."""
+
+import logging
+from collections.abc import Callable
+
+import click
+
+from streamz_actors.cli.control import Control, Seat, inherited
+from streamz_actors.tasks.restore import Progress
+from streamz_actors.web.siblings import Siblings
+from streamz_actors.worker.worker import Worker
+
+logger = logging.getLogger("streamz_actors.cli")
+
+
+class Child:
+    """This process as one of several. It is an `Audience`: what it hears of the worker's start the supervisor hears."""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+        self._control = Control(inherited(seat.control))
+        self._listeners = [inherited(number) for number in seat.listeners]
+        self.siblings = Siblings(seat.number, seat.count, self._listeners)
+        self._control.tell(started=True)
+
+    @property
+    def number(self) -> int:
+        return self._seat.number
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """Settings of all processes: the port that the supervisor has got where any would do."""
+        return {} if self._seat.port is None else {"web_port": str(self._seat.port)}
+
+    def report(self, text: str) -> None:
+        """Why it fails, for the supervisor to say. The last thing that it does."""
+        if not self._control.fail(text):
+            click.echo(f"error: process {self.number}: {text}", err=True)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Gives back what it was given."""
+        self._control.close()
+        for sock in self._listeners:
+            sock.close()
+
+    async def follow(self, stop: Callable[[], None]) -> None:
+        """Learns where the siblings are, until it is told to stop or nobody is left to tell it."""
+        try:
+            logger.info("%s: finishing what is in hand", await self._reason())
+            await self.siblings.stop_accepting()
+        finally:
+            stop()
+
+    async def _reason(self) -> str:
+        async for order in self._control.orders():
+            if "siblings" in order:
+                self.siblings.addresses = {int(number): address for number, address in order["siblings"].items()}
+            if "stop" in order:
+                return "stopping"
+        return "the supervisor has gone, so this process stops"
+
+    # -- the start of its worker
+
+    def serving(self, worker: Worker) -> None:
+        self._control.tell(address=self.siblings.own)
+
+    def restoring(self, progress: Progress | None) -> None:
+        """The log tells of it."""
+
+    def ready(self) -> None:
+        self._control.tell(ready=True)
+
+    def close(self) -> None:
+        """There is nothing to be put away."""

@@ -1,0 +1,83 @@
+"""Processes for the supervisor that do nothing but talk to it, and a way to wait for what is logged."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from streamz_actors.cli.control import VARIABLE
+
+PROGRAM = f"""
+import json, os, signal, socket, sys, time
+
+seat = json.loads(os.environ["{VARIABLE}"])
+number, mode, folder = seat["number"], sys.argv[1], sys.argv[2]
+line = socket.socket(fileno=seat["control"])
+
+
+def tell(**message):
+    line.sendall(json.dumps(message).encode() + b"\\n")
+
+
+def first(name):
+    try:
+        os.close(os.open(os.path.join(folder, f"{{name}}-{{number}}"), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+if mode == "silent":
+    time.sleep(60)
+tell(started=True)
+if mode == "wrong" and number == 2:
+    tell(error="setting 'x': 1 is none")
+    sys.exit(2)
+if mode == "late wrong" and not first("seen"):
+    tell(error="setting 'x': 1 is none")
+    sys.exit(2)
+if mode == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+tell(address=f"http://127.0.0.1:{{1000 + number}}")
+told = False
+for text in line.makefile():
+    order = json.loads(text)
+    if "stop" in order and mode != "stubborn":
+        sys.exit(1 if mode == "bad" and number == 1 else 0)
+    if not told and all(order.get("siblings", {{"": ""}}).values()):
+        told = True
+        tell(ready=True)
+        if mode in ("killed", "late wrong") and number == 2 and first("killed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if mode == "leaves" and number == 2 and first("left"):
+            sys.exit(0)
+if mode == "stubborn":
+    time.sleep(60)
+print(f"process {{number}} was left alone", flush=True)
+"""
+
+
+def command(mode: str, folder: Path) -> list[str]:
+    """A process that is ready once it knows where all are. `folder` remembers what happens only once."""
+    return [sys.executable, "-S", "-c", PROGRAM, mode, str(folder)]
+
+
+class Heard(logging.Handler):
+    """Everything that the command line logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._news = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        self._news.set()
+
+    async def until(self, text: str, *, after: str | None = None) -> str:
+        """The first line that holds `text`, past or to come, behind the line `after`."""
+        begin = 0 if after is None else self.lines.index(after)
+        while not (found := [line for line in self.lines[begin:] if text in line]):
+            self._news.clear()
+            await self._news.wait()
+        return found[0]
