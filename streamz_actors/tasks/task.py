@@ -164,6 +164,10 @@ class Task:
         self._wake()
 
     @property
+    def frozen(self) -> bool:
+        return self._frozen is not None
+
+    @property
     def drained(self) -> bool:
         """Whether no actor has an event in hand any longer."""
         return self._step is None and all(leg.drained() for leg in self._legs)
@@ -203,7 +207,7 @@ class Task:
         """
         if self._changes and self._step is None and self._frozen is None and not self.broken:
             self._begin(self._follow())
-        return self.settled and not self.broken
+        return self.settled and not self.broken and self._frozen is None
 
     def flush(self) -> None:
         """Hands on what finished events have yielded."""

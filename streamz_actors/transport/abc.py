@@ -146,6 +146,14 @@ class Consumer(ABC):
         """
 
     @abstractmethod
+    async def rejoin(self) -> None:
+        """Asks for a rebalance, in which topics' partition counts are looked up anew; returns before it comes.
+
+        Without effect before the first join. Kafka ignores a member whose `Assignor.user_data` is what it was, unless
+        it leads. Raises TransportError.
+        """
+
+    @abstractmethod
     def assignment(self) -> frozenset[TopicPartition]: ...
 
     @abstractmethod

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
+from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import StoreLocked
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.collector import RecordCollector
@@ -21,8 +22,10 @@ from streamz_actors.worker.provision import Provision
 from streamz_actors.worker.spec import Spec
 
 logger = logging.getLogger("streamz_actors.worker")
-LOCKED = 0.2
-"""Seconds between two tries at state that another process holds."""
+LOCKED = 0.1
+"""Seconds between two tries at state that another process holds: one of this machine that has just lost the task."""
+LONG = 10
+"""Tries until somebody is told: a process that does not let go is none that lost the task."""
 
 
 class AssignedTasks:
@@ -39,12 +42,15 @@ class AssignedTasks:
         global_tables: GlobalTables,
         background: Background,
         wake: Callable[[], None],
+        *,
+        paced: bool,
     ) -> None:
+        """`paced`: a restore leaves the other tasks room."""
         self._spec, self._transport, self._backend, self._clock = spec, transport, backend, clock
         self._collector, self._failures, self._globals = collector, failures, global_tables
         self._background, self._wake = background, wake
         self.consumer: Consumer | None = None
-        self.restorer = Restorer(transport, clock, self._restored)
+        self.restorer = Restorer(transport, clock, self._restored, lambda: paced and bool(self.running()))
         self.ready = asyncio.Event()
         self.by_name: dict[str, Task] = {}
         self.committed: dict[TopicPartition, int] = {}
@@ -54,6 +60,8 @@ class AssignedTasks:
         self.begun: dict[TopicPartition, int] = {}
         """Where each partition began when its task was opened."""
         self._restoring: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._provision: Provision | None = None
 
     def running(self) -> list[Task]:
         return [task for task in self.by_name.values() if task.status is TaskStatus.RUNNING]
@@ -67,48 +75,49 @@ class AssignedTasks:
         superseded: Callable[[], bool],
         discard: Callable[[], None],
     ) -> None:
-        """Closes the tasks that left and opens those that came; `restore` then starts what is not up to date.
+        """Closes the tasks that left, lets those that stay go on, opens those that came; `restore` then brings them up.
 
-        `superseded` says whether there is no use in going on; `discard` takes in what was polled already, so that
+        `superseded` says whether the next rebalance has begun; `discard` takes in what was polled already, so that
         nothing from before a seek reaches a new task.
         """
         consumer = self.consumer
         assert consumer is not None
+        self._provision = provision
+        wanted = {f"{sub.name}-{partition}": (sub, partition) for sub, partition in _whole(provision, assigned)}
         for task in list(self.by_name.values()):
-            if not task.partitions <= assigned:
+            if not _is(task, *wanted.get(task.name, (None, -1))):
                 await self.drop(task)
         assigned &= consumer.assignment()
         self._paused = set(assigned)
         consumer.pause(self._paused)
-        new = self._missing(provision, assigned)
-        if not new:
-            return
+        if not superseded():
+            for task in self.by_name.values():
+                task.resume()
+        new = [self._make(*wanted[name]) for name in wanted.keys() - self.by_name.keys()]
+        if new:
+            await self._begin(sorted(new, key=lambda task: task.name), consumer, discard)
+
+    def _make(self, sub: SubTopology, partition: int) -> Task:
+        return Task(
+            sub,
+            partition,
+            clock=self._clock,
+            collector=self._collector,
+            failures=self._failures,
+            wake=self._wake,
+        )
+
+    async def _begin(self, new: Sequence[Task], consumer: Consumer, discard: Callable[[], None]) -> None:
+        """Takes new tasks in, where the group has committed; those whose state is locked are opened later."""
         positions = await self._begin_at([place for task in new for place in task.partitions], consumer)
         self.begun |= positions
         discard()
         for place in consumer.assignment() & positions.keys():
             consumer.seek(place, positions[place])
         for task in new:
-            await self._open(task, provision, superseded)
-
-    def _missing(self, provision: Provision, assigned: frozenset[TopicPartition]) -> list[Task]:
-        """The tasks that read an assigned partition and are not here yet."""
-        return [
-            Task(
-                sub,
-                partition,
-                clock=self._clock,
-                collector=self._collector,
-                failures=self._failures,
-                wake=self._wake,
-            )
-            for sub in provision.subs
-            for partition in range(sub.partitions)
-            if any(
-                partition < count and TopicPartition(topic, partition) in assigned - self._task_of.keys()
-                for topic, count in sub.topics.items()
-            )
-        ]
+            self.by_name[task.name] = task
+            self._task_of |= dict.fromkeys(task.partitions, task)
+        self._open(new)
 
     async def _begin_at(self, places: Sequence[TopicPartition], consumer: Consumer) -> dict[TopicPartition, int]:
         """Where new tasks begin: where they are committed, else where the setting says."""
@@ -121,26 +130,38 @@ class AssignedTasks:
         earliest = self._spec.settings.auto_offset_reset == "earliest"
         return known | await (admin.beginning_offsets(fresh) if earliest else admin.end_offsets(fresh))
 
-    async def _open(self, task: Task, provision: Provision, superseded: Callable[[], bool]) -> None:
-        self.by_name[task.name] = task
-        self._task_of |= dict.fromkeys(task.partitions, task)
+    def _open(self, tasks: Sequence[Task]) -> None:
+        """Opens tasks; those whose state another process still holds are tried again beside the loop."""
+        locked = [task for task in tasks if self._try_to_open(task) is not None]
+        if locked and (self._opening is None or self._opening.done()):
+            self._opening = self._background.start(self._open_later(), "locked state")
+
+    async def _open_later(self) -> None:
+        """Until no task waits for its state. One that is dropped meanwhile is not waited for."""
+        tries = 0
+        while any(task.status is TaskStatus.CREATED for task in self.by_name.values()):
+            await self._clock.sleep(LOCKED)
+            waiting = [task for task in self.by_name.values() if task.status is TaskStatus.CREATED]
+            errors = [error for task in waiting if (error := self._try_to_open(task)) is not None]
+            if len(errors) < len(waiting):
+                self.restore()
+            tries += 1
+            for error in errors if tries == LONG else ():
+                logger.warning("%s; waiting for it", error)
+
+    def _try_to_open(self, task: Task) -> StoreLocked | None:
+        """What keeps it closed, if anything does."""
+        provision = self._provision
+        assert provision is not None
         if not task.sub.stores:
             task.open(None, {}, self._globals.states)
-            return
-        warned = False
-        while True:
-            try:
-                shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
-                break
-            except StoreLocked as error:
-                if superseded():
-                    await self.drop(task)
-                    return
-                if not warned:
-                    logger.warning("%s; waiting for it", error)
-                    warned = True
-                await self._clock.sleep(LOCKED)
+            return None
+        try:
+            shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
+        except StoreLocked as error:
+            return error
         task.open(shelf, states(shelf, task.sub, task.partition), self._globals.states)
+        return None
 
     def restore(self) -> None:
         """Restores beside the loop what is not up to date; a restore that is under way begins again with all of it."""
@@ -154,6 +175,7 @@ class AssignedTasks:
         if self._restoring is not None:
             self._restoring.cancel()
             self._restoring = None
+            self.restorer.progress = None
 
     def _restored(self, task: Task) -> None:
         task.restored()
@@ -214,8 +236,7 @@ class AssignedTasks:
 
     def fetched(self) -> dict[TopicPartition, int]:
         """Where the consumer must go on for tasks that are kept over a rebalance."""
-        kept = {place for task in self.running() for place in task.partitions}
-        return {place: position for place, position in self._positions.items() if place in kept}
+        return {place: self._positions.get(place, self.begun[place]) for place in self._task_of}
 
     def reading(self) -> dict[TopicPartition, int]:
         """The position after what each partition has brought in."""
@@ -233,3 +254,28 @@ class AssignedTasks:
     def states(self, table: str) -> Mapping[int, Any]:
         """The table's partitions that are here and readable."""
         return {task.partition: task.own[table] for task in self.running() if table in task.own}
+
+
+def _sources(sub: SubTopology, partition: int) -> frozenset[TopicPartition]:
+    return frozenset(TopicPartition(topic, partition) for topic, count in sub.topics.items() if partition < count)
+
+
+def _whole(provision: Provision, assigned: frozenset[TopicPartition]) -> Iterator[tuple[SubTopology, int]]:
+    """The tasks that are assigned with all that they read; a part would give other results, and twice."""
+    for sub in provision.subs:
+        for partition in range(sub.partitions):
+            needed = _sources(sub, partition)
+            if needed <= assigned:
+                yield sub, partition
+            elif needed & assigned:
+                logger.warning(
+                    "%s-%d is left alone: of what it reads, %s is assigned elsewhere, by a leader of another release",
+                    sub.name,
+                    partition,
+                    ", ".join(map(str, sorted(needed - assigned))),
+                )
+
+
+def _is(task: Task, sub: SubTopology | None, partition: int) -> bool:
+    """Whether a task still is what its sub-topology makes of this partition."""
+    return sub is not None and task.sub.nodes == sub.nodes and task.partitions == _sources(sub, partition)

@@ -1,7 +1,8 @@
 """What runs beside the loop: timers, crontabs, jobs. Leader-only ones act only while this worker leads."""
 
+import asyncio
 import inspect
-from collections.abc import Callable
+import logging
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,10 @@ from cronsim import CronSim, CronSimError
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
 from streamz_actors.errors import ConfigError
+from streamz_actors.worker.leadership import Leadership
 from streamz_actors.worker.spec import Call, Crontab, Job, Spec, Timer
+
+logger = logging.getLogger("streamz_actors.worker")
 
 
 async def call(function: Call) -> None:
@@ -38,10 +42,10 @@ def check_crontab(expression: str, timezone: str) -> None:
 
 
 class Schedules:
-    """Starts everything a spec declares; `leads` says whether this worker leads now."""
+    """Starts everything a spec declares; `leadership` says whether this worker leads now."""
 
-    def __init__(self, spec: Spec, clock: Clock, background: Background, leads: Callable[[], bool]) -> None:
-        self._spec, self._clock, self._background, self._leads = spec, clock, background, leads
+    def __init__(self, spec: Spec, clock: Clock, background: Background, leadership: Leadership) -> None:
+        self._spec, self._clock, self._background, self._leadership = spec, clock, background, leadership
 
     def start(self) -> None:
         for timer in self._spec.timers:
@@ -52,7 +56,7 @@ class Schedules:
             self._background.start(self._job(job), f"task {job.name}")
 
     def _active(self, on_leader: bool) -> bool:
-        return not on_leader or self._leads()
+        return not on_leader or bool(self._leadership)
 
     async def _timer(self, timer: Timer) -> None:
         while True:
@@ -78,6 +82,27 @@ class Schedules:
         return datetime.fromtimestamp(self._clock.now() / 1000, ZoneInfo("UTC"))
 
     async def _job(self, job: Job) -> None:
-        while not self._active(job.on_leader):
-            await self._clock.sleep(1.0)
-        await call(job.function)
+        """One of the leader is cancelled when another worker leads, and begins anew there; once ended, it has ended."""
+        if not job.on_leader:
+            await call(job.function)
+            return
+        ended = False
+        while not ended:
+            await self._leadership.gained()
+            ended = await self._while_leading(job)
+
+    async def _while_leading(self, job: Job) -> bool:
+        """Whether it came to its end."""
+        work = asyncio.ensure_future(call(job.function))
+        lost = asyncio.ensure_future(self._leadership.lost())
+        try:
+            await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+                return True
+            logger.info("task %s is cancelled here: another worker leads now", job.name)
+            return False
+        finally:
+            work.cancel()
+            lost.cancel()
+            await asyncio.gather(work, lost, return_exceptions=True)

@@ -18,13 +18,11 @@ class Bounded:
     async def watch(self) -> None:
         """Stops the worker when everything that was there, and everything that came of it, is done.
 
-        Raises UsageError where another worker of the application has the work.
+        Raises UsageError where another worker of the application has part of the work.
         """
         worker = self._worker
         await worker.ready.wait()
-        if worker.spare:
-            name = worker.spec.app_id
-            raise UsageError(f"another worker of {name!r} is running: a bounded run needs its group for itself")
+        self._check_alone()
         internal = self._places(internal=True)
         await self._reach(self._places(internal=False))
         for _ in {place.topic for place in internal}:
@@ -50,7 +48,14 @@ class Bounded:
         begins = await worker.transport.admin.beginning_offsets(list(places))
         wanted = {place: end for place, end in ends.items() if end > begins[place]}
         while not self._done(wanted):
+            self._check_alone()
             await worker.clock.sleep(LOOK)
+
+    def _check_alone(self) -> None:
+        ownership = self._worker.members.ownership
+        if ownership is not None and len(ownership.hosts) > 1:
+            name = self._worker.spec.app_id
+            raise UsageError(f"another worker of {name!r} is running: a bounded run needs its group for itself")
 
     def _done(self, wanted: dict[TopicPartition, int]) -> bool:
         worker = self._worker

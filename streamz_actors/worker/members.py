@@ -1,60 +1,112 @@
-"""This worker's place in its group: reacts to rebalances in the two moments that the consumer gives it.
+"""This worker's place in its group: what it says, what it is told, and what follows in the two moments it is given.
 
-on_revoked   awaited while heartbeats go on: commit what is done; tasks stay as they are
-on_assigned  synchronous: pause all, seek what is kept to where its buffer ends; the loop resumes what has room
+    outside ──assigned──▶ member ──revoked──▶ rebalancing ──assigned──▶ member ──▶ ...
+
+on_revoked   awaited while heartbeats go on: what is in hand ends and is committed; tasks stay as they are, frozen
+on_assigned  synchronous: pause all, seek what is kept to where its buffer ends; the loop then carries it out
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from streamz_actors.assignment.wire import Ownership
+from streamz_actors.assignment.wire import Host, Member, Ownership
 from streamz_actors.transport.abc import Consumer, Listener
 from streamz_actors.types import TopicPartition
+from streamz_actors.worker.leadership import Leadership
 
 logger = logging.getLogger("streamz_actors.worker")
 
 
 class Membership(Listener):
-    """`fetched` gives, for each partition of a running task, the position after the last record taken in."""
+    """`revoke` brings the tasks to rest and commits; `wake` is called when the loop has an assignment to carry out.
+
+    `fetched` gives, for each partition of a task here, where the consumer must go on if the task stays.
+    """
 
     def __init__(
         self,
-        commit: Callable[[], Awaitable[None]],
+        name: str,
+        revoke: Callable[[], Awaitable[None]],
         fetched: Callable[[], Mapping[TopicPartition, int]],
         wake: Callable[[], None],
     ) -> None:
-        self._commit, self._fetched, self._wake = commit, fetched, wake
+        self._name, self._revoke, self._fetched, self._wake = name, revoke, fetched, wake
         self.consumer: Consumer | None = None
         self.assigned: frozenset[TopicPartition] | None = None
         """The newest assignment; None before the first."""
         self.pending = False
         """An assignment has come that the loop has not carried out."""
+        self.lost = False
+        """Others may have had our tasks in the meantime: nothing of them may be kept."""
         self.rebalancing = False
-        self.leads = False
+        self.leads = Leadership()
         self.ownership: Ownership | None = None
+        self.generation = -1
+        self._member_id = ""
+        self._nonce = 0
+        self._announced = False
 
-    def told(self, ownership: Ownership | None, leader: bool) -> None:
-        """What the plan says beside the partitions."""
+    # -- what it says
+
+    def member(self, address: str, since: int, held: Mapping[str, tuple[int, ...]]) -> Member:
+        """This worker as it joins."""
+        return Member(self._name, address, since, self.generation, {} if self.lost else held, self._nonce)
+
+    async def rejoin(self) -> None:
+        """Makes the group rebalance. Raises TransportError."""
+        assert self.consumer is not None
+        self._nonce += 1
+        await self.consumer.rejoin()
+
+    def unknown(self, address: str) -> bool:
+        """Whether the others have a former address of this worker: a static member came back without a rebalance.
+
+        True once at the most: a leader that cannot read what we say will not get to know us by our saying it again.
+        """
+        ownership = self.ownership
+        if self._announced or ownership is None or not ownership.tasks or Host(self._name, address) in ownership.hosts:
+            return False
+        self._announced = True
+        return True
+
+    # -- what it is told
+
+    def told(self, ownership: Ownership | None, generation: int, member_id: str, leader: bool) -> None:
+        """What the plan says beside the partitions. A generation that we missed may have given our tasks to others."""
+        if self.generation >= 0 and (member_id != self._member_id or generation - self.generation not in (0, 1)):
+            self.lost = True
+        self.generation, self._member_id = generation, member_id
         self.ownership = ownership
+        self.leads.tell(self._is_leader(leader))
+
+    def _is_leader(self, leader: bool) -> bool:
+        """By name: a leader that came back under its static id is told no more than that. Of equal names, one leads."""
+        ownership = self.ownership
+        if ownership is None or ownership.leader != self._name:
+            return False
+        return leader or [host.worker for host in ownership.hosts].count(self._name) < 2
 
     async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
         self.rebalancing = True
-        await self._commit()
+        await self._revoke()
 
     def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
         consumer = self.consumer
         assert consumer is not None
         consumer.pause(partitions)
-        for place, position in self._fetched().items():
-            if place in partitions:
-                consumer.seek(place, position)
+        positions = self._fetched()
+        if not self.lost:
+            for place in partitions & positions.keys():
+                consumer.seek(place, positions[place])
         self.assigned, self.pending, self.rebalancing = partitions, True, False
-        self.leads = bool(partitions)
-        if partitions:
-            logger.info(
-                "assigned %d partitions of %d topics", len(partitions), len({place.topic for place in partitions})
-            )
-        else:
-            owner = f"; {self.ownership.leader} has the work" if self.ownership is not None else ""
-            logger.info("waiting as a spare: no partitions are assigned%s", owner)
+        self._log(partitions)
         self._wake()
+
+    def _log(self, partitions: frozenset[TopicPartition]) -> None:
+        topics = len({place.topic for place in partitions})
+        others = len(self.ownership.hosts) - 1 if self.ownership is not None else 0
+        beside = f"; workers in all: {others + 1}" if others > 0 else ""
+        if partitions:
+            logger.info("assigned %d partitions of %d topics%s", len(partitions), topics, beside)
+        else:
+            logger.info("waiting as a spare: no partitions are assigned%s", beside)

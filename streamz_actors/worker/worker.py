@@ -5,20 +5,21 @@ A turn: take in what has been polled → carry out an assignment → step the ta
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
-from streamz_actors.assignment.assignor import WholeAssignor
+from streamz_actors.assignment.assignor import GroupAssignor
 from streamz_actors.assignment.wire import Member
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.policies import Final
-from streamz_actors.errors import CommitError, StreamzError, TransportError
+from streamz_actors.dataflow.subtopologies import SubTopology, split
+from streamz_actors.errors import StreamzError, TopologyError, TransportError
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.collector import RecordCollector
-from streamz_actors.tasks.commit import Watcher, commit, unwatched
+from streamz_actors.tasks.commit import Watcher, unwatched
 from streamz_actors.tasks.failures import Failure, Failures
 from streamz_actors.tasks.task import Task, TaskStatus
 from streamz_actors.transport.abc import Consumer, GroupSettings, RawBatch, Transport
@@ -26,12 +27,15 @@ from streamz_actors.types import TopicPartition
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.background import Schedules, call
 from streamz_actors.worker.channels import ChannelAgents
+from streamz_actors.worker.committing import Committing
 from streamz_actors.worker.ending import come_to_rest
 from streamz_actors.worker.global_tables import GlobalTables
+from streamz_actors.worker.growth import Growth
 from streamz_actors.worker.members import Membership
 from streamz_actors.worker.provision import Provision, provision
 from streamz_actors.worker.purge import Purge
 from streamz_actors.worker.questions import Questions
+from streamz_actors.worker.rebalance import Rebalance
 from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.status import WorkerStatus
 
@@ -41,8 +45,6 @@ TICK = 0.05
 """Seconds between two looks at the wall clock for operators that schedule by it."""
 IN_FLIGHT = 50_000
 """Records sent and not acknowledged at which nothing more is stepped."""
-MOST_WRITTEN = 250_000
-"""Keys written since the last commit, over all tables, at which the next does not wait for its time."""
 BLOCKED = 0.01
 """Seconds until a blocked task is looked at again."""
 
@@ -73,10 +75,9 @@ class Worker:
         self.failed_records = 0
         self.dead_letters = 0
         self.polled_at = clock.monotonic()
-        self.commits = 0
         self.provision: Provision | None = None
         self.globals = GlobalTables(transport, spec.topology.globals, patience)
-        self._backend, self._watch, self._patience, self._ticking = backend, watch, patience, ticking
+        self._backend, self._patience, self._ticking = backend, patience, ticking
         self._counts: dict[str, int] = {}
         self._started_at = clock.now()
         self._failure: BaseException | None = None
@@ -87,22 +88,38 @@ class Worker:
         self.collector = RecordCollector(self._producer, self._counts, self._fail)
         self._failures = Failures(self.collector, spec.dead_letters, self._gave_up)
         self.assigned = AssignedTasks(
-            spec, transport, backend, clock, self.collector, self._failures, self.globals, self._background, self.wake
+            spec,
+            transport,
+            backend,
+            clock,
+            self.collector,
+            self._failures,
+            self.globals,
+            self._background,
+            self.wake,
+            paced=ticking,
         )
-        self.members = Membership(self._commit_before_rebalance, self._fetched, self.wake)
+        self.members = Membership(name, self._revoke, self._fetched, self.wake)
+        self._committing = Committing(
+            self.assigned,
+            self.members,
+            self.collector,
+            Purge(transport.admin, self._background),
+            clock,
+            spec.settings.commit_interval,
+            watch,
+            self._fail,
+            self.wake,
+        )
+        self._rebalance = Rebalance(self.members, self.assigned, clock, self._committing)
         reply_topic = f"{spec.app_id}-replies-{name}"
         self.questions = Questions(
             transport, self.collector, self._background, reply_topic, self._counts, clock, patience
         )
         self._channels = ChannelAgents(spec.agents, self)
-        self._schedules = Schedules(spec, clock, self._background, lambda: self.members.leads)
-        self._purge = Purge(transport.admin, self._background)
+        self._schedules = Schedules(spec, clock, self._background, self.members.leads)
         self._consumer: Consumer | None = None
         self._polling: asyncio.Task[list[RawBatch]] | None = None
-        self._lock = asyncio.Lock()
-        self._late: set[str] = set()
-        """Tasks that were in the middle of a step when a commit was due."""
-        self._commit_due = 0.0
         self.parked = False
         """Whether the loop waits."""
         self.turns = 0
@@ -159,7 +176,7 @@ class Worker:
         await self._channels.start()
         await self._join(self.provision)
         self.status = WorkerStatus.RUNNING
-        self._commit_due = self.clock.monotonic() + self.spec.settings.commit_interval
+        self._committing.begin()
         self._schedules.start()
 
     async def _join(self, provision: Provision) -> None:
@@ -176,13 +193,24 @@ class Worker:
         if not topics:
             self.ready.set()
             return
-        assignor = WholeAssignor(self._member, self.members.told)
+        assignor = GroupAssignor(self._member, self._split, self.members.told)
         self._consumer = self.transport.consumer(group, assignor, self.members)
         self.members.consumer = self.assigned.consumer = self._consumer
         await self._consumer.start(topics)
+        if not self.transport.embedded:  # that broker tells its groups by itself
+            self.beside(Growth(self.transport.admin, self.members, self.clock).watch(provision), "new partitions")
 
     def _member(self) -> Member:
-        return Member(self.name, self.address, self._started_at, -1, self.assigned.held())
+        return self.members.member(self.address, self._started_at, self.assigned.held())
+
+    def _split(self, counts: Mapping[str, int]) -> Sequence[SubTopology]:
+        """The sub-topologies that these partition counts make; those that there are where they make none."""
+        assert self.provision is not None
+        try:
+            return split(self.spec.topology, counts, self.spec.settings.topic_partitions)
+        except TopologyError as error:
+            logger.warning("the topics' partitions do not fit together any more: %s", error)
+            return self.provision.subs
 
     async def close(self) -> None:
         """Ends everything without committing. Safe to call twice."""
@@ -197,10 +225,10 @@ class Worker:
         for task in list(self.tasks.values()):
             await task.close()
         self.tasks.clear()
+        if self._consumer is not None:
+            await self._consumer.stop()  # before the user's functions: others wait for the work
         for function in self.spec.on_shutdown:
             await self._call_at_end(function)
-        if self._consumer is not None:
-            await self._consumer.stop()
         await self._close_clients()
 
     async def _close_clients(self) -> None:
@@ -225,6 +253,7 @@ class Worker:
     def wake(self) -> None:
         """There is something to do other than what a poll brings."""
         self._wakeup.set()
+        self._rebalance.moved.set()
 
     def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Runs something for as long as the worker does; what it raises stops the worker."""
@@ -235,12 +264,12 @@ class Worker:
         self.turns += 1
         self._wakeup.clear()
         self._take_in()
-        if self.members.pending:
+        if self.members.pending and not self.members.rebalancing:
             await self._reassign()
         busy = await self._step()
         if self._ticking:
             self.tick()
-        if self._is_commit_due() and not self.members.rebalancing:
+        if self._committing.due and not self.members.rebalancing:
             await self.commit()
         if self._failure is None and not self._stopping:
             await self._wait(busy)
@@ -265,7 +294,7 @@ class Worker:
         busy = False
         for task in self.tasks.values():
             try:
-                busy = (task.name not in self._late and task.step()) or busy
+                busy = (not self._committing.awaits(task) and task.step()) or busy
             except StreamzError as error:
                 self._fail(error)
             if task.failure is not None:
@@ -276,7 +305,7 @@ class Worker:
     def tick(self) -> None:
         """The wall clock has moved: operators that schedule by it are told."""
         for task in self.tasks.values():
-            if task.timed:
+            if task.timed and not self.members.rebalancing:
                 task.tick()
 
     async def _wait(self, busy: bool) -> None:
@@ -284,7 +313,7 @@ class Worker:
             await asyncio.sleep(0)
             return
         blocked = any(task.buffer.count and task.status is TaskStatus.RUNNING for task in self.tasks.values())
-        limit = BLOCKED if blocked else max(0.0, self._commit_due - self.clock.monotonic())
+        limit = BLOCKED if blocked else self._committing.left
         if self._ticking and any(task.timed for task in self.tasks.values()):
             limit = min(limit, TICK)
         timer = self.clock.call_later(limit, self.wake)
@@ -298,64 +327,14 @@ class Worker:
             timer.cancel()
             woken.cancel()
 
-    # -- committing
-
     async def commit(self) -> None:
-        """Commits all tasks that run. A failure ends the worker; what was not committed comes again."""
-        async with self._lock:
-            self._commit_due = self.clock.monotonic() + self.spec.settings.commit_interval
-            tasks = [task for task in self.assigned.running() if self._stands(task)]
-            try:
-                before = self.committed
-                moved = await commit(tasks, self.collector, before, self._commit_offsets, self._watch)
-            except CommitError as error:
-                await self._lost(error)
-                return
-            except TransportError as error:
-                for task in tasks:
-                    task.broken = True
-                self._fail(error)
-                return
-            self.assigned.committed = moved
-            self.commits += 1
-            self._purge.after(tasks, self.committed)
+        """Commits all tasks that run, now. A failure ends the worker; what was not committed comes again."""
+        await self._committing.commit()
 
-    def _is_commit_due(self) -> bool:
-        ended = any(name in self._late and task.settled for name, task in self.tasks.items())
-        return (
-            ended
-            or self.clock.monotonic() >= self._commit_due
-            or sum(task.dirty for task in self.tasks.values()) > MOST_WRITTEN
-        )
-
-    def _stands(self, task: Task) -> bool:
-        """Whether a task can be committed. One with a step under way begins no further one, and is due when it ends."""
-        if task.name in self._late:
-            self._late.remove(task.name)
-            self.wake()
-        try:
-            if task.follow():
-                return True
-        except StreamzError as error:
-            self._fail(error)
-        if not task.settled:
-            self._late.add(task.name)
-        return False
-
-    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        assert self._consumer is not None
-        await self._consumer.commit(offsets)
-
-    async def _lost(self, error: CommitError) -> None:
-        """The commit is unknown or refused: tasks begin anew from what is committed, if they are still ours."""
-        logger.warning("the commit was refused (%s): what was not committed comes again", error)
-        await self.assigned.drop_all()
-        self.members.pending = self.members.assigned is not None
-        self.wake()
-
-    async def _commit_before_rebalance(self) -> None:
-        if self.tasks and self._failure is None:
-            await self.commit()
+    @property
+    def commits(self) -> int:
+        """How many there have been."""
+        return self._committing.commits
 
     # -- rebalances
 
@@ -364,18 +343,22 @@ class Worker:
         self._take_polled()
         return self.assigned.fetched()
 
+    async def _revoke(self) -> None:
+        if self._failure is None:
+            await self._rebalance.revoke()
+
     async def _reassign(self) -> None:
         """Makes the tasks fit the newest assignment."""
         assert self.provision is not None
-        self.members.pending = False
-        assigned = self.members.assigned or frozenset()
-        async with self._lock:
-            await self.assigned.fit(assigned, self.provision, self._superseded, self._take_polled)
-        self.assigned.restore()
+        self.provision = await self._rebalance.carry_out(self.provision, self._provide, self._take_polled)
+        if self.members.unknown(self.address):
+            self.beside(self.members.rejoin(), "announcing the address")
 
-    def _superseded(self) -> bool:
-        """Whether an assignment need not be carried out to its end: the next one comes, or the worker's end."""
-        return self.members.rebalancing or self._stopping or self._failure is not None
+    async def _provide(self) -> Provision:
+        """Provisions anew: the application's topics have changed."""
+        fresh = await provision(self.transport.admin, self.spec)
+        self._counts.update(fresh.counts)
+        return fresh
 
     # -- ending
 
@@ -384,7 +367,7 @@ class Worker:
         if self.status is not WorkerStatus.RUNNING:
             return
         self.status = WorkerStatus.DRAINING
-        tasks = [task for task in self.assigned.running() if not task.broken]
+        tasks = [task for task in self.assigned.running() if not task.broken and not task.frozen]
         await come_to_rest(tasks, self.clock, self._wakeup, self._fail)
         await self.commit()
 

@@ -19,6 +19,7 @@ from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.producer import MemoryProducer
 from streamz_actors.transport.memory.transport import MemoryTransport
 from streamz_actors.types import Headers, TopicPartition
+from streamz_actors.worker.worker import Worker
 
 TURNS = 3_000
 """Turns of the loop after which something that was to happen has not."""
@@ -97,15 +98,20 @@ class Site:
         await until(lambda: running.worker.ready.is_set() or life.done())
         return running, life
 
-    async def settle(self, running: Running) -> None:
-        """Returns when the worker has done all that there is, or has failed: who awaits its life sees that."""
-        worker = running.worker
+    async def settle(self, *workers: Running) -> None:
+        """Returns when all have done all that there is, or one has failed: who awaits its life sees that."""
 
-        def still() -> bool:
-            return worker.failure is not None or (
+        def done(worker: Worker) -> bool:
+            return (
                 worker.ready.is_set()
                 and worker.idle
+                and not worker.members.rebalancing
                 and all(self.broker.log(place).end <= position for place, position in worker.reading().items())
+            )
+
+        def still() -> bool:
+            return any(running.worker.failure is not None for running in workers) or all(
+                done(running.worker) for running in workers
             )
 
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Workers on one broker: a spare, back-pressure, what an existing topic must be, and somebody else's loop."""
+"""Workers on one broker: spares, back-pressure, what an existing topic must be, and somebody else's loop."""
 
 import asyncio
 import logging
@@ -30,34 +30,36 @@ def counting(name: str, **settings: Any) -> App:
     return app
 
 
-def counts_of(running: Any) -> dict[str, int]:
-    return {key: value for state in running.worker.states("counts").values() for key, value in state.items()}
+def counts_of(*workers: Any) -> dict[str, int]:
+    states = [state for running in workers for state in running.worker.states("counts").values()]
+    return {key: value for state in states for key, value in state.items()}
 
 
-async def test_a_second_worker_waits_as_a_spare_says_so_and_takes_over(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_worker_too_many_waits_as_a_spare_says_so_and_takes_over(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "streamz_actors")
     site = Site()
-    first, first_life = await site.begin(counting("pair"), name="first")
+    workers = [await site.begin(counting("trio"), name=name) for name in ("first", "second", "third")]
+    (first, first_life), (second, second_life), (third, third_life) = workers
     for number in range(10):
         first.collector.send("in", f"k{number % 3}".encode(), b"1", 0)
-    await site.settle(first)
-    second, second_life = await site.begin(counting("pair"), name="second")
-    assert second.worker.spare
+    await until(lambda: [len(running.worker.tasks) for running, _ in workers] == [1, 1, 0])
+    assert third.worker.spare
     assert not first.worker.spare
-    assert "waiting as a spare: no partitions are assigned; first has the work" in caplog.text
-    await site.settle(first)
-    assert counts_of(first) == {"k0": 4, "k1": 3, "k2": 3}
+    assert "waiting as a spare: no partitions are assigned; workers in all: 3" in caplog.text
+    await site.settle(first, second, third)
+    assert counts_of(first, second) == {"k0": 4, "k1": 3, "k2": 3}
     await ended(first, first_life, site.clock)
-    await until(lambda: not second.worker.spare and second.worker.ready.is_set())
+    await until(lambda: not third.worker.spare and third.worker.ready.is_set())
     second.collector.send("in", b"k0", b"1", 0)
-    await site.settle(second)
-    assert counts_of(second) == {"k0": 5, "k1": 3, "k2": 3}
+    await site.settle(second, third)
+    assert counts_of(second, third) == {"k0": 5, "k1": 3, "k2": 3}
     await ended(second, second_life, site.clock)
+    await ended(third, third_life, site.clock)
 
 
 @pytest.mark.parametrize("limit", [1, 4, 10_000])
 @pytest.mark.parametrize("join_after", [0, 3, 17, 40])
-async def test_a_spare_that_joins_in_the_middle_of_the_work_changes_no_count(limit: int, join_after: int) -> None:
+async def test_a_worker_that_joins_in_the_middle_of_the_work_changes_no_count(limit: int, join_after: int) -> None:
     site = Site()
     first, first_life = await site.begin(counting("middle"), name="first", max_buffered_records=limit)
     keys = [f"k{number % 5}" for number in range(200)]
@@ -67,9 +69,10 @@ async def test_a_spare_that_joins_in_the_middle_of_the_work_changes_no_count(lim
             await turns(1)
     await turns(join_after)
     second, second_life = await site.begin(counting("middle"), name="second")
-    await site.settle(first)
-    assert counts_of(first) == Counter(keys)
+    await site.settle(first, second)
+    assert counts_of(first, second) == Counter(keys)
     await first.worker.commit()
+    await second.worker.commit()
     assert sum(site.committed("middle", "in", partition) or 0 for partition in range(2)) == 200
     await ended(second, second_life, site.clock)
     await site.settle(first)
@@ -178,11 +181,11 @@ async def test_state_that_another_process_holds_is_waited_for(caplog: pytest.Log
     backend = LockedBackend()
     running = site.worker(counting("locked"), backend=backend)
     life = asyncio.create_task(running.run())
-    for _ in range(3):
+    for _ in range(40):
         await turns(30)
-        site.clock.advance_to_next(site.clock.monotonic() + 1)
+        site.clock.advance_to_next(site.clock.monotonic() + 0.1)
     assert not running.worker.ready.is_set()
-    assert caplog.text.count("waiting for it") == 1
+    assert caplog.text.count("waiting for it") == 2, "once for each task"
     backend.locked = False
     await turns(30)
     site.clock.advance_to_next(site.clock.monotonic() + 1)

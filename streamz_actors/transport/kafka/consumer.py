@@ -159,6 +159,16 @@ class KafkaConsumer(Consumer):
         if fetching.done():
             fetching.result()
 
+    async def rejoin(self) -> None:
+        if self._buffer is None:
+            raise TransportError(f"group {self._settings.group!r}: a consumer that is not running cannot rejoin")
+        try:
+            async with asyncio.timeout(self._profile.request_timeout):
+                await self._consumer._client.force_metadata_update()
+        except FOREIGN as error:
+            raise translate(error, f"looking up the topics of group {self._settings.group!r}") from error
+        self._consumer._coordinator.request_rejoin()
+
     def assignment(self) -> frozenset[TopicPartition]:
         return self._assigned or frozenset()
 

@@ -130,6 +130,10 @@ class MemoryConsumer(Consumer):
             case _:
                 raise error
 
+    async def rejoin(self) -> None:
+        if self._running and self._member is not None:
+            self._group.rejoin(self._member)
+
     def assignment(self) -> frozenset[TopicPartition]:
         return self._assigned or frozenset()
 

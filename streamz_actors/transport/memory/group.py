@@ -165,6 +165,11 @@ class Group:
 
     # ---- rebalancing
 
+    def rejoin(self, member: Member) -> None:
+        """A member asks for a rebalance."""
+        if self.state is GroupState.STABLE and self.knows(member):
+            self._begin()
+
     def topic_changed(self, topic: str) -> None:
         """A topic was made or deleted, or its number of partitions changed."""
         if self.state is GroupState.STABLE and any(topic in member.topics for member in self._members.values()):

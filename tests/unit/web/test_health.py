@@ -3,7 +3,7 @@
 import pytest
 
 from streamz_actors import App
-from streamz_actors.assignment.assignor import WholeAssignor
+from streamz_actors.assignment.assignor import GroupAssignor
 from streamz_actors.assignment.wire import Member
 from streamz_actors.clock import ManualClock
 from streamz_actors.errors import StreamzError
@@ -41,7 +41,7 @@ class Watched:
         self.worker = worker = Worker(app.spec(), transport, MemoryBackend(), self.clock, name="w")
         worker.status = WorkerStatus.RUNNING
         worker.globals.loaded = True
-        assignor = WholeAssignor(lambda: Member("w", "", 0, -1, {}), worker.members.told)
+        assignor = GroupAssignor(lambda: Member("w", "", 0, -1, {}), lambda counts: (), worker.members.told)
         worker.members.consumer = transport.consumer(GroupSettings("shop", "w"), assignor, worker.members)
         self.lag = Late(self.clock)
         self.health = Health(worker, self.lag)
