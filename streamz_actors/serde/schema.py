@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from types import NoneType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
 
 from streamz_actors.errors import ConfigError, DecodeError, SerdeError
 from streamz_actors.serde import formats
@@ -20,6 +20,8 @@ from streamz_actors.serde.traits import (
     unknown_classes,
     without_none,
 )
+from streamz_actors.serde.windowed import windowed_format
+from streamz_actors.types import Windowed
 
 T = TypeVar("T")
 _Encode = Callable[[Any], bytes | None]
@@ -137,10 +139,14 @@ def schema_for(
     read as text, else as bytes: what other programs write. (Values that Python holds equal across
     spellings, such as 1 and True, or one moment in two time zones, still have two encodings.)
 
+    `Windowed[K]` is written around the key, whose type and codec are the inner ones.
+
     Without a type, values are what JSON has: anything that would come back as something else is refused when it is
     encoded, except tuples, which come back as lists.
     """
     annotation = Any if type is None else type
+    if get_origin(annotation) is Windowed:
+        return _windowed(annotation, schema_for(get_args(annotation)[0], codec, key=True, allow_pickle=allow_pickle))
     chain = parse(_default_codec(annotation, key) if codec is None else codec)
     if chain.first in _PLAIN_CODECS:
         annotation = _plain_type(annotation, chain)
@@ -164,6 +170,20 @@ def schema_for(
         _format=form,
         _stages=chain.stages,
         _read=_through(form.read, chain.stages),
+    )
+
+
+def _windowed(annotation: Any, inner: Schema[Any]) -> Schema[Any]:
+    form = windowed_format(inner.encode, inner._read)
+    return Schema(
+        type=annotation,
+        codec=f"windowed:{inner.codec}",
+        immutable=inner.immutable,
+        ordered=False,
+        encode=_writer(form, (), annotation),
+        _format=form,
+        _stages=(),
+        _read=form.read,
     )
 
 
