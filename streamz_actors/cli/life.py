@@ -1,6 +1,7 @@
 """One life of one process: started, listened to, told things, waited for."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,8 @@ from typing import Any, Final
 from streamz_actors.cli.control import Seat, messages, send
 from streamz_actors.cli.restarts import End
 from streamz_actors.clock import Clock
+
+logger = logging.getLogger("streamz_actors.cli")
 
 LAST_WORDS: Final = 1.0
 """Seconds after its end in which what it said last is still awaited: others may hold its line open."""
@@ -70,6 +73,7 @@ class Life:
         )
 
     async def _attended(self, process: Process, line: socket.socket) -> int:
+        logger.info("process %d is pid %d", self.number, process.pid)
         reader, self._writer = await asyncio.open_connection(sock=line)
         listening = asyncio.create_task(self._listen(reader), name=f"process {self.number}")
         try:
@@ -98,10 +102,6 @@ class Life:
     def tell(self, message: Mapping[str, Any]) -> None:
         if self._writer is not None:
             send(self._writer, message)
-
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
 
     def stop(self) -> None:
         """Asks for the end. One that does not run our code yet, and so has nothing in hand, is sent away."""

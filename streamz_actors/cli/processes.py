@@ -5,8 +5,6 @@ import logging
 import sys
 from contextlib import ExitStack
 
-import click
-
 from streamz_actors.cli.progress import announce, facts
 from streamz_actors.cli.session import Session
 from streamz_actors.cli.signals import stop_on_signals
@@ -21,7 +19,7 @@ logger = logging.getLogger("streamz_actors.cli")
 
 
 def supervise(session: Session, overrides: dict[str, str], log_level: str, count: int) -> None:
-    """Runs until it is stopped. Raises ConfigError for what several processes cannot do, Exit where they fail."""
+    """Runs until it is stopped. Raises ConfigError for what several processes cannot do, exits where they fail."""
     application, settings = session.prepare(overrides)
     setup(settings.log_format, log_level)
     if settings.log_format == "json":
@@ -35,10 +33,9 @@ def supervise(session: Session, overrides: dict[str, str], log_level: str, count
         announce(facts(application, settings, address) | {"processes": str(count)}, settings)
         supervisor = Supervisor(command(), count, listeners, SystemClock())
         outcome = asyncio.run(_run(supervisor))
-    if outcome.message:
-        session.report(outcome.message)
     if outcome.code:
-        raise click.exceptions.Exit(outcome.code)
+        session.report(outcome.message or "not every process has ended well: the lines above say which")
+        sys.exit(outcome.code)
     logger.info("stopped: all processes have committed and left")
 
 

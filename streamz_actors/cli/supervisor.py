@@ -76,7 +76,8 @@ class Supervisor:
         while not self._stopping.is_set():
             end = self._ends[number] = await self._live(number)
             if self._stopping.is_set():
-                logger.log(logging.ERROR if end.code else logging.DEBUG, "process %d %s", number, end)
+                if end.code and self._hopeless is None:  # else they all say the same
+                    logger.error("process %d %s", number, end)
                 return
             if hopeless(end, any_ready=self._any_ready):
                 self._hopeless = end
