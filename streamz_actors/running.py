@@ -7,7 +7,7 @@ from typing import Any
 
 from streamz_actors.clock import Clock
 from streamz_actors.dataflow.context import Collector, Link
-from streamz_actors.query.local import LocalQueries
+from streamz_actors.query.anywhere import Queries
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.commit import Watcher, unwatched
 from streamz_actors.transport.abc import Transport
@@ -44,7 +44,7 @@ class Running:
         self.worker = Worker(
             spec, transport, backend, clock, name=name, watch=watch, patience=patience, ticking=ticking
         )
-        self.queries = LocalQueries(self.worker)
+        self.queries = Queries(self.worker, backend)
         self.web = WebServer(self.worker, self.queries, pages, siblings) if spec.settings.web_enabled else None
         self._link = link
         self._bounded = Bounded(self.worker) if bounded else None
@@ -54,7 +54,7 @@ class Running:
         try:
             if self.web is not None:
                 await self.web.start()
-                self.worker.address = self.web.url
+                self.worker.address = self.web.address
             self._link.runtime = self
             if self._bounded is not None:
                 self.worker.beside(self._bounded.watch(), "bounded run")
@@ -62,6 +62,7 @@ class Running:
         finally:
             if self._link.runtime is self:
                 self._link.runtime = None
+            await self.queries.close()
             if self.web is not None:
                 await self.web.stop()
 
@@ -87,7 +88,7 @@ class Running:
         return self.worker.states(table)
 
     async def lookup(self, table: str, key: Any) -> Any:
-        found = self.queries.get(table, key)
+        found = await self.queries.get(table, key)
         return None if found is None else found.value
 
     async def question(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":

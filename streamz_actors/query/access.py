@@ -1,12 +1,18 @@
 """Which tables there are, and which of their partitions can be read here; if one can't, why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamz_actors.errors import NotReady, TableUnknown
+from streamz_actors.dataflow.node import StoreSpec
+from streamz_actors.dataflow.subtopologies import SubTopology
+from streamz_actors.errors import DecodeError, NotReady, TableUnknown, UsageError
+from streamz_actors.query.keys import key_reader
+from streamz_actors.serde.describe import describe
 from streamz_actors.serde.schema import Schema
 from streamz_actors.tables.mapping import State
+from streamz_actors.tasks.task import TaskStatus
+from streamz_actors.worker.provision import Provision
 from streamz_actors.worker.status import WorkerStatus
 from streamz_actors.worker.worker import Worker
 
@@ -22,11 +28,43 @@ class Known:
     kind: str
     key_schema: Schema[Any]
     value_schema: Schema[Any]
+    read_keys: Callable[[str], list[Any]]
     per_partition: bool = False
 
     @property
     def is_global(self) -> bool:
         return self.kind == "global"
+
+    def encoded(self, key: Any) -> bytes:
+        """Raises EncodeError or UsageError for what is no key of the table."""
+        raw = self.key_schema.encode(key)
+        if raw is None:
+            raise UsageError(f"table {self.name!r}: None is no key")
+        return raw
+
+    def keys(self, text: str) -> list[Any]:
+        """The keys that a text of a URL can stand for, most likely first. Raises DecodeError if it can be none."""
+        try:
+            return self.read_keys(text)
+        except DecodeError as error:
+            name = describe(self.key_schema.type)
+            raise DecodeError(f"{text!r} is no key of table {self.name!r} ({name}): {error.reason}") from error
+
+
+def _known(name: str, kind: str, keys: Schema[Any], values: Schema[Any], per_partition: bool) -> Known:
+    return Known(name, kind, keys, values, key_reader(keys), per_partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table lives: its store in its sub-topology."""
+
+    sub: SubTopology
+    spec: StoreSpec
+
+    def task(self, partition: int) -> str:
+        """The name of the task that has a partition."""
+        return f"{self.sub.name}-{partition}"
 
 
 class Access:
@@ -34,13 +72,15 @@ class Access:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._provision: Provision | None = None
+        self._places: dict[str, Place] = {}
         topology = worker.spec.topology
         self._tables = {
-            spec.name: Known(spec.name, spec.kind, spec.key_schema, spec.value_schema, spec.per_partition)
+            spec.name: _known(spec.name, spec.kind, spec.key_schema, spec.value_schema, spec.per_partition)
             for spec in topology.tables
         }
         self._tables |= {
-            spec.name: Known(spec.name, "global", spec.topic.key_schema, spec.topic.value_schema)
+            spec.name: _known(spec.name, "global", spec.topic.key_schema, spec.topic.value_schema, False)
             for spec in topology.globals
         }
 
@@ -57,29 +97,43 @@ class Access:
             known = ", ".join(sorted(self._tables)) or "none"
             raise TableUnknown(f"there is no table {name!r}; tables: {known}") from None
 
+    def place(self, table: Known) -> Place | None:
+        """None for global tables, for one that nothing uses, and before the broker was asked."""
+        provision = self._worker.provision
+        if provision is not self._provision:
+            self._provision = provision
+            subs = () if provision is None else provision.subs
+            self._places = {spec.name: Place(sub, spec) for sub in subs for spec in sub.stores}
+        return self._places.get(table.name)
+
     def partitions(self, table: Known) -> int | None:
         """How many it has in the whole application: none if nothing uses it; None while that is not known."""
         if table.is_global:
             return 1
-        provision = self._worker.provision
-        if provision is None:
-            return None
-        using = (sub for sub in provision.subs if any(spec.name == table.name for spec in sub.stores))
-        return next((sub.partitions for sub in using), 0)
+        place = self.place(table)
+        if place is not None:
+            return place.sub.partitions
+        return None if self._provision is None else 0
+
+    def counted(self, table: Known) -> int:
+        """As `partitions`. Raises NotReady while that is not known."""
+        count = self.partitions(table)
+        if count is None:
+            raise self.not_ready(table)
+        return count
+
+    def state(self, table: Known, partition: int) -> State | None:
+        """A partition that can be read here now."""
+        if table.is_global:
+            return self._worker.globals.states[table.name] if self._worker.globals.loaded else None
+        place = self.place(table)
+        task = None if place is None else self._worker.tasks.get(place.task(partition))
+        return task.own.get(table.name) if task is not None and task.status is TaskStatus.RUNNING else None
 
     def here(self, table: Known) -> Mapping[int, State]:
-        """By number: the partitions that this worker can read now. A global table is one, whatever its topic has."""
-        worker = self._worker
-        if not table.is_global:
-            return worker.states(table.name)
-        return {0: worker.globals.states[table.name]} if worker.globals.loaded else {}
-
-    def all(self, table: Known) -> Mapping[int, State]:
-        """Every partition. Raises NotReady if one of them is not here."""
-        states = self.here(table)
-        if len(states) != self.partitions(table):
-            raise self.not_ready(table)
-        return states
+        """By number: the partitions that can be read here now. A global table is one, whatever its topic has."""
+        states = {number: self.state(table, number) for number in range(self.partitions(table) or 0)}
+        return {number: state for number, state in states.items() if state is not None}
 
     def not_ready(self, table: Known) -> NotReady:
         """Why some of its partitions cannot be read here."""
@@ -89,8 +143,6 @@ class Access:
             return NotReady(f"{where}: the worker has failed")
         if worker.status is not WorkerStatus.RUNNING:
             return NotReady(f"{where}: the worker is {worker.status.value}")
-        if worker.spare:
-            return NotReady(f"{where}: this worker waits as a spare{self._owner()}")
         progress = worker.assigned.restorer.progress
         if progress is not None:
             now = worker.clock.monotonic()
@@ -98,12 +150,6 @@ class Access:
             return NotReady(f"{where} yet: it is being restored, {progress.describe(now)}", wait)
         if worker.members.assigned is None:
             return NotReady(f"{where} yet: the worker waits for its partitions")
-        return NotReady(f"{where} yet: its partitions are on their way here")
-
-    def _owner(self) -> str:
-        ownership = self._worker.members.ownership
-        if ownership is None:
-            return ""
-        address = next((host.address for host in ownership.hosts if host.worker == ownership.leader), "")
-        at = f" at {address}" if address else ""
-        return f"; {ownership.leader}{at} has the work"
+        if worker.spare:
+            return NotReady(f"{where}: the worker has no partitions")
+        return NotReady(f"{where} yet: its partitions are on their way")

@@ -1,6 +1,7 @@
 """Keys as the outside writes them: text of a URL, a cursor between two pages."""
 
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any, Final
 
 from streamz_actors.errors import DecodeError, UsageError
@@ -11,29 +12,34 @@ _CURSOR: Final = "k"
 """In front of every cursor: that of the empty key is text, too."""
 
 
-def keys_in(text: str, schema: Schema[Any]) -> list[Any]:
-    """The keys that a text can stand for, most likely first: the text itself, then the text read as JSON.
+def key_reader(schema: Schema[Any]) -> Callable[[str], list[Any]]:
+    """What reads keys out of texts: those that a text can stand for, most likely first.
 
-    So `42` is a number where keys are numbers, and either where they have no type; keys of bytes are written in base64,
-    as answers show them. Raises DecodeError if it can be no key of the type.
+    First comes the text itself, then the text read as JSON. So `42` is a number where keys are numbers, and either
+    where they have no type; keys of bytes are written in base64, as answers show them. Raises DecodeError for a text
+    that can be no key of the type.
     """
+    if schema.type is str:
+        return lambda text: [text]
     read = reader(schema.type, key=True)
-    spellings = [to_json(text)]
-    if schema.type not in (str, bytes):
-        spellings.append(text.encode())
-    keys: list[Any] = []
-    errors: list[DecodeError] = []
-    for spelling in spellings:
-        try:
-            key = read(spelling)
-        except DecodeError as error:
-            errors.append(error)
-            continue
-        if key is not None and key not in keys:
-            keys.append(key)
-    if not keys:
-        raise errors[0]
-    return keys
+    spelled: tuple[Callable[[str], bytes], ...] = (to_json,) if schema.type is bytes else (to_json, str.encode)
+
+    def keys_in(text: str) -> list[Any]:
+        keys: list[Any] = []
+        errors: list[DecodeError] = []
+        for spell in spelled:
+            try:
+                key = read(spell(text))
+            except DecodeError as error:
+                errors.append(error)
+                continue
+            if key is not None and key not in keys:
+                keys.append(key)
+        if not keys:
+            raise errors[0]
+        return keys
+
+    return keys_in
 
 
 def cursor_of(raw: bytes) -> str:

@@ -1,176 +1,183 @@
-"""Queries answered from this worker's own state, its newest writes included. Nothing here awaits."""
+"""What this worker's own state says, its newest writes included. Nothing here awaits."""
 
-from collections.abc import Iterable
+import enum
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from streamz_actors.errors import DecodeError, UsageError
+from streamz_actors.errors import NotReady, TableUnknown
 from streamz_actors.query.access import Access, Known
-from streamz_actors.query.keys import keys_in
-from streamz_actors.query.scan import Bounds, Held, page
+from streamz_actors.query.found import Found, Piece, TableInfo, chosen, gathered
+from streamz_actors.query.scan import Bounds, Part, page
+from streamz_actors.query.wire import Ask, Held, Page, Scan, Values
 from streamz_actors.serde.describe import describe
+from streamz_actors.stores.logged import Entry
 from streamz_actors.tables.mapping import State
 from streamz_actors.types import partition_of
 from streamz_actors.worker.worker import Worker
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The value of a key. `timestamp` is in ms, the newest where several partitions have values."""
+class Elsewhere(enum.Enum):
+    """This worker alone cannot say what a key has."""
 
-    key: Any
-    value: Any
-    timestamp: int
-    partition: int | None
-    """None where the value is of no one partition: in global tables, and where it is `gathered`."""
-    worker: str
-    gathered: bool = False
-    """Each partition has a value of its own: `value` is a dict of them by partition number."""
+    ELSEWHERE = enum.auto()
+
+
+ELSEWHERE: Final = Elsewhere.ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)
-class TableInfo:
-    """A table and how much of it is here. `partitions` is None until the broker was asked."""
+class Looked:
+    """What was found under each key, and the partitions in which all keys were looked for."""
 
-    name: str
-    kind: str
-    key_type: str
-    value_type: str
-    partitions: int | None
-    here: tuple[int, ...]
-    """Partitions that can be read."""
-    count: int
-    """Keys in them, about."""
-    per_partition: bool
+    pieces: Sequence[Sequence[Piece]]
+    read: frozenset[int]
+    why: NotReady | None = None
+    """Why the other partitions were not."""
 
 
 class LocalQueries:
-    """Raises TableUnknown for a name that is no table's, NotReady where the state asked for is not here (yet)."""
+    """Raises TableUnknown for a name that is no table's, NotReady before it is known how many partitions there are."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._access = Access(worker)
+        self.access = Access(worker)
 
     def tables(self) -> list[TableInfo]:
         """Every table of the application, by name."""
-        return [self._info(table) for table in self._access.tables]
+        return [self._info(table) for table in self.access.tables]
 
     def table(self, name: str) -> TableInfo:
-        return self._info(self._access.table(name))
-
-    def key_type(self, table: str) -> Any:
-        """The declared type of a table's keys."""
-        return self._access.table(table).key_schema.type
-
-    def key(self, table: str, text: str) -> Any:
-        """The key that a text of a URL most likely stands for. Raises DecodeError if it can be none."""
-        return self._keys(self._access.table(table), text)[0]
-
-    def get(self, table: str, key: Any) -> Found | None:
-        """What a key has; None if the table does not hold it. Raises EncodeError for what is no key of the table."""
-        known = self._access.table(table)
-        raw = known.key_schema.encode(key)
-        if raw is None:
-            raise UsageError(f"table {table!r}: None is no key")
-        if known.per_partition:
-            held = [(number, state, state.entry(raw)) for number, state in self._access.all(known).items()]
-            return self._gathered(key, [(number, state, entry) for number, state, entry in held if entry is not None])
-        return self._of_owner(known, key, raw)
-
-    def get_text(self, table: str, text: str) -> Found | None:
-        """As `get`, for a key out of a URL. Raises DecodeError if the text can be no key of the table."""
-        found = (self.get(table, key) for key in self._keys(self._access.table(table), text))
-        return next((one for one in found if one is not None), None)
-
-    def many(self, table: str, keys: Iterable[Any]) -> list[Found | None]:
-        """As `get`, in the order of the keys."""
-        return [self.get(table, key) for key in keys]
-
-    def entries(
-        self,
-        table: str,
-        *,
-        prefix: str | bytes | None = None,
-        start: Any = None,
-        stop: Any = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> tuple[list[Found], str | None]:
-        """A page of rows with start <= key < stop and this prefix, and the next page's cursor; None after the last.
-
-        In key order where the keys' encoding keeps it (text, bytes), else in that of their encodings. Writes between
-        two pages neither repeat nor hide the other keys. The work for a page is bounded, so one may be short, even
-        empty, and not the last. Raises UsageError for a bad cursor or a prefix of keys that have none.
-        """
-        known = self._access.table(table)
-        if prefix is not None and not _has_prefix(known.key_schema.type, prefix):
-            raise UsageError(f"table {table!r} has keys of type {describe(known.key_schema.type)}: they have no prefix")
-        states = self._access.all(known)
-        held, after = page(states, known.key_schema, Bounds(prefix, start, stop), limit, cursor)
-        rows = (self._row(known, key, entries) for key, entries in held)
-        return [row for row in rows if row is not None], after
-
-    # -- how
-
-    def _keys(self, table: Known, text: str) -> list[Any]:
-        try:
-            return keys_in(text, table.key_schema)
-        except DecodeError as error:
-            name = describe(table.key_schema.type)
-            raise DecodeError(f"{text!r} is no key of table {table.name!r} ({name}): {error.reason}") from error
+        return self._info(self.access.table(name))
 
     def _info(self, table: Known) -> TableInfo:
-        here = self._access.here(table)
+        here = self.access.here(table)
         return TableInfo(
             table.name,
             table.kind,
             describe(table.key_schema.type),
             describe(table.value_schema.type),
-            self._access.partitions(table),
+            self.access.partitions(table),
             tuple(sorted(here)),
             sum(state.logged.store.approximate_count() for state in here.values()),
             table.per_partition,
         )
 
-    def _of_owner(self, table: Known, key: Any, raw: bytes) -> Found | None:
-        """First where the key's hash says; then in the others: a topic's producer may partition otherwise."""
-        count = self._access.partitions(table)
-        if count is None:
-            raise self._access.not_ready(table)
+    # -- for this worker's own queries
+
+    def look(self, table: Known, key: Any, raw: bytes) -> Found | Elsewhere | None:
+        """What a key has, None if the table does not hold it, ELSEWHERE if others must be asked for either."""
+        count = self.access.counted(table)
         if count == 0:
             return None
-        here = self._access.here(table)
-        owner = partition_of(raw, count)
-        if owner not in here:
-            raise self._access.not_ready(table)
-        for number in (owner, *(number for number in here if number != owner)):
-            found = self._at(table, number, here[number], key, raw)
-            if found is not None:
-                return found
-        if len(here) != count:
-            raise self._access.not_ready(table)
+        home = partition_of(raw, count)
+        state = None if table.per_partition else self.access.state(table, home)
+        if state is not None:
+            entry = state.entry(raw)
+            value = state.value(entry)
+            if entry is not None and value is not None:
+                return Found(key, value, entry.timestamp, None if table.is_global else home, self._worker.name)
+        elif not table.per_partition:
+            return self._not_here(table)
+        here = self.access.here(table)
+        pieces = self._pieces(table, raw, here)
+        if len(here) == count or (pieces and not table.per_partition):
+            return gathered(key, pieces, self._worker.name) if table.per_partition else chosen(key, pieces, home)
+        return ELSEWHERE
+
+    def _not_here(self, table: Known) -> Elsewhere:
+        if table.is_global:
+            raise self.access.not_ready(table)
+        return ELSEWHERE
+
+    def pieces(self, table: Known, raws: Sequence[bytes], partitions: Collection[int] | None) -> Looked:
+        """What these partitions (None: all) have; those that are not here are not `read`."""
+        here = self._here(table, partitions)
+        found = [self._pieces(table, raw, here) for raw in raws]
+        whole = partitions is not None and len(here) == len(partitions)
+        return Looked(found, frozenset(here), None if whole else self.access.not_ready(table))
+
+    def _here(self, table: Known, partitions: Collection[int] | None) -> dict[int, State]:
+        here = self.access.here(table)
+        return {number: here[number] for number in (here if partitions is None else partitions) if number in here}
+
+    def _pieces(self, table: Known, raw: bytes, here: Mapping[int, State]) -> list[Piece]:
+        held = ((number, state, state.entry(raw)) for number, state in here.items())
+        return self._live([(number, state, entry) for number, state, entry in held if entry is not None])
+
+    def _live(self, held: Iterable[tuple[int, State, Entry]]) -> list[Piece]:
+        name = self._worker.name
+        return [
+            Piece(number, entry.timestamp, value, name)
+            for number, state, entry in held
+            if (value := state.value(entry)) is not None
+        ]
+
+    def part(
+        self, table: Known, bounds: Bounds, limit: int, after: bytes | None, partitions: Collection[int]
+    ) -> tuple[Part, frozenset[int]]:
+        """A page out of those of these partitions that are here, and which they are."""
+        here = self._here(table, partitions)
+        rows, frontier = page(here, table.key_schema, bounds, limit, after)
+        return Part([(raw, self._live(held)) for raw, _, held in rows], frontier), frozenset(here)
+
+    # -- for other workers
+
+    def values(self, ask: Ask) -> Values:
+        """What another worker asks for, as far as it is here."""
+        try:
+            table = self.access.table(ask.table)
+            count = self.access.counted(table)
+        except (TableUnknown, NotReady) as error:
+            return refused(error, len(ask.keys))
+        here = self._here(table, ask.partitions)
+        held = [self._held(table, raw, here, count) for raw in ask.keys]
+        if len(here) == (count if ask.partitions is None else len(ask.partitions)):
+            return Values(held, list(here))
+        why = self.access.not_ready(table)
+        return Values(held, list(here), why=str(why), wait=why.retry_after)
+
+    def _held(self, table: Known, raw: bytes, here: Mapping[int, State], count: int) -> list[Held]:
+        """All that there is; where a key has one value, what its own partition has suffices."""
+        home = partition_of(raw, count)
+        if not table.per_partition and home in here and (held := _encoded(table, home, here[home].entry(raw))):
+            return [held]
+        return _present(_encoded(table, number, state.entry(raw)) for number, state in here.items())
+
+    def page(self, scan: Scan) -> Page:
+        """A page for another worker."""
+        name = self._worker.name
+        try:
+            table = self.access.table(scan.table)
+            self.access.counted(table)
+        except (TableUnknown, NotReady) as error:
+            said = refused(error, 0)
+            return Page(name, why=said.why, wait=said.wait)
+        schema = table.key_schema
+        bounds = Bounds(schema.decode(scan.prefix), schema.decode(scan.start), schema.decode(scan.stop))
+        here = self._here(table, scan.partitions)
+        rows, frontier = page(here, schema, bounds, scan.limit, scan.after)
+        held = [
+            (raw, _present(_encoded(table, number, entry) for number, _, entry in entries)) for raw, _, entries in rows
+        ]
+        if len(here) == len(scan.partitions):
+            return Page(name, held, frontier, list(here))
+        why = self.access.not_ready(table)
+        return Page(name, held, frontier, list(here), str(why), why.retry_after)
+
+
+def refused(error: TableUnknown | NotReady, keys: int) -> Values:
+    """Nothing, and why."""
+    wait = error.retry_after if isinstance(error, NotReady) else 1.0
+    return Values([[]] * keys, why=str(error), wait=wait)
+
+
+def _encoded(table: Known, number: int, entry: Entry | None) -> Held | None:
+    if entry is None:
         return None
-
-    def _at(self, table: Known, number: int, state: State, key: Any, raw: bytes) -> Found | None:
-        entry = state.entry(raw)
-        value = state.value(entry)
-        if entry is None or value is None:
-            return None
-        return Found(key, value, entry.timestamp, None if table.is_global else number, self._worker.name)
-
-    def _gathered(self, key: Any, held: Held) -> Found | None:
-        values = {number: value for number, state, entry in held if (value := state.value(entry)) is not None}
-        if not values:
-            return None
-        newest = max(entry.timestamp for _, _, entry in held)
-        return Found(key, values, newest, None, self._worker.name, gathered=True)
-
-    def _row(self, table: Known, key: Any, held: Held) -> Found | None:
-        if table.per_partition:
-            return self._gathered(key, held)
-        number, state, entry = held[0]
-        return Found(key, state.value(entry), entry.timestamp, number, self._worker.name)
+    raw = table.value_schema.encode(entry.value) if entry.raw is None else entry.raw
+    return None if raw is None else Held(number, entry.timestamp, raw)
 
 
-def _has_prefix(annotation: Any, prefix: Any) -> bool:
-    return isinstance(prefix, str | bytes) and annotation in (Any, type(prefix))
+def _present(held: Iterable[Held | None]) -> list[Held]:
+    return [one for one in held if one is not None]

@@ -1,13 +1,14 @@
-"""A page of a table's rows: partitions merged in the order of their encoded keys, with a bounded amount of work."""
+"""Pages of a table's rows, in the order of their encoded keys: out of partitions, with a bounded amount of work, and
+out of the pages of several workers."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
 from typing import Any
 
-from streamz_actors.query.keys import cursor_of, key_behind
+from streamz_actors.query.found import Piece
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import Entry
 from streamz_actors.tables.mapping import State, after_prefix
@@ -61,31 +62,57 @@ def page(
     schema: Schema[Any],
     bounds: Bounds,
     limit: int,
-    cursor: str | None,
-) -> tuple[list[tuple[Any, Held]], str | None]:
-    """Up to `limit` keys with what is held under them, and the cursor of the next page; None after the last.
+    after: bytes | None,
+) -> tuple[list[tuple[bytes, Any, Held]], bytes | None]:
+    """Up to `limit` rows behind the key `after`: encoded key, key, what is held; and how far they go, None: to the end.
 
     In key order where the key's encoding keeps it (text, bytes), else in the order of the encodings. A page may be
-    short, even empty, and not the last: when `SCAN` entries were looked at. Raises UsageError for a bad cursor.
+    short, even empty, and not the last: when `SCAN` entries were looked at.
     """
     low, high = bounds.raw(schema) if schema.ordered else (None, None)
-    if cursor is not None:
-        behind = key_behind(cursor) + b"\0"
+    if after is not None:
+        behind = after + b"\0"
         low = behind if low is None else max(low, behind)
-    rows: list[tuple[Any, Held]] = []
+    rows: list[tuple[bytes, Any, Held]] = []
     last: bytes | None = None
     seen = 0
     wanted: Callable[[Any], bool] = (lambda key: True) if schema.ordered else bounds.holds
     with closing(_merged(states, low, high)) as merged:
         for raw, held in merged:
             if last is not None and (len(rows) >= limit or seen >= SCAN):
-                return rows, cursor_of(last)
+                return rows, last
             last = raw
             seen += len(held)
             key = schema.decode(raw)
             if wanted(key):
-                rows.append((key, held))
+                rows.append((raw, key, held))
     return rows, None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One worker's page: what its partitions have under each encoded key, up to `frontier` (None: to the end)."""
+
+    rows: Sequence[tuple[bytes, Sequence[Piece]]]
+    frontier: bytes | None
+
+
+def joined(parts: Sequence[Part], limit: int) -> tuple[list[tuple[bytes, list[Piece]]], bytes | None]:
+    """The page that the pages of all owners make together, and how far it goes.
+
+    Behind the smallest frontier an owner may have more rows: what others have there is left for the next page.
+    """
+    frontier = min((part.frontier for part in parts if part.frontier is not None), default=None)
+    rows: dict[bytes, list[Piece]] = {}
+    for part in parts:
+        for raw, pieces in part.rows:
+            if frontier is None or raw <= frontier:
+                rows.setdefault(raw, []).extend(pieces)
+    ordered = sorted(rows.items())
+    if len(ordered) > limit:
+        ordered = ordered[:limit]
+        frontier = ordered[-1][0]
+    return ordered, frontier
 
 
 def _merged(

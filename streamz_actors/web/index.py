@@ -8,6 +8,7 @@ from streamz_actors.worker.worker import Worker
 
 LINKS = (
     ("/v1/tables", "tables"),
+    ("/v1/cluster", "workers and what they have"),
     ("/v1/agents", "agents"),
     ("/v1/topology", "topology"),
     ("/v1/topology.mmd", "topology as a Mermaid diagram"),

@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from streamz_actors.errors import NotRunning
-from streamz_actors.query.local import LocalQueries
+from streamz_actors.query.anywhere import Queries
 from streamz_actors.telemetry.loop_lag import LoopLag
 from streamz_actors.web import listening
 from streamz_actors.web import pages as user_pages
 from streamz_actors.web.agents import Agents
+from streamz_actors.web.auth import guard
+from streamz_actors.web.cluster import Cluster
 from streamz_actors.web.gather import gathering
 from streamz_actors.web.health import Health
 from streamz_actors.web.index import Index
+from streamz_actors.web.internal import Internal
 from streamz_actors.web.lag import Lag
 from streamz_actors.web.metrics import Metrics
 from streamz_actors.web.pages import Page
@@ -35,7 +39,7 @@ class WebServer:
     """
 
     def __init__(
-        self, worker: Worker, queries: LocalQueries, pages: Sequence[Page], siblings: Siblings | None = None
+        self, worker: Worker, queries: Queries, pages: Sequence[Page], siblings: Siblings | None = None
     ) -> None:
         self._settings = worker.spec.settings
         self._siblings = siblings
@@ -43,13 +47,15 @@ class WebServer:
         self._application = self._composed(worker, queries, tuple(pages))
         self._runner: web.AppRunner | None = None
 
-    def _composed(self, worker: Worker, queries: LocalQueries, pages: tuple[Page, ...]) -> web.Application:
-        application = web.Application(middlewares=[problems])
+    def _composed(self, worker: Worker, queries: Queries, pages: tuple[Page, ...]) -> web.Application:
+        application = web.Application(middlewares=[problems, *guard(self._settings.web_token)])
         lag = Lag(worker)
         routes = [
             *Health(worker, self._loop_lag).routes(),
-            *Metrics(worker, queries, lag, self._loop_lag).routes(),
+            *Metrics(worker, queries.local, lag, self._loop_lag).routes(),
             *Tables(queries).routes(),
+            *Internal(worker.spec.app_id, queries).routes(),
+            *Cluster(worker, queries.local.access).routes(),
             *TopologyPages(worker).routes(),
             *Agents(worker, lag).routes(),
             *Topics(worker).routes(),
@@ -86,6 +92,21 @@ class WebServer:
     def url(self) -> str:
         """Where it answers, as others can reach it: bound to every address, under this machine's name."""
         return listening.url(self._settings.web_host, self._port())
+
+    @property
+    def address(self) -> str:
+        """Where other workers ask it: as the settings advertise it, else its own URL.
+
+        Of an advertised URL that siblings share only the host counts, for each of them answers at a port of its own.
+        """
+        advertised = self._settings.web_advertised_url
+        if advertised is None:
+            return self.url
+        if self._siblings is None:
+            return advertised.rstrip("/")
+        parts = urlsplit(advertised)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"{parts.scheme}://{host}:{self._port()}"
 
     def _port(self) -> int:
         """The first site's: its own."""

@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from streamz_actors.errors import KeyMissing
-from streamz_actors.query.local import Found, LocalQueries
+from streamz_actors.errors import KeyMissing, UsageError
+from streamz_actors.query.anywhere import Queries
+from streamz_actors.query.found import Found
 from streamz_actors.serde.models import Record
 from streamz_actors.serde.plain import Json, reader
-from streamz_actors.web.answers import json_answer, json_body, number
+from streamz_actors.web.answers import json_answer, json_body, number, time_left
 from streamz_actors.web.problems import Problem
 
 LIMIT: Final = 100
@@ -23,7 +24,7 @@ class Query(Record, forbid_unknown_fields=True):
 
 
 class Tables:
-    def __init__(self, queries: LocalQueries) -> None:
+    def __init__(self, queries: Queries) -> None:
         self._queries = queries
 
     def routes(self) -> list[web.RouteDef]:
@@ -35,7 +36,7 @@ class Tables:
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
-        return json_answer({"tables": self._queries.tables()})
+        return json_answer({"tables": self._queries.local.tables()})
 
     async def _entries(self, request: web.Request) -> web.Response:
         table, asked = request.match_info["table"], request.query
@@ -43,19 +44,22 @@ class Tables:
         def key(name: str) -> Any:
             return self._queries.key(table, asked[name]) if name in asked else None
 
-        rows, cursor = self._queries.entries(
+        refuse(request, "stale", "isolation")
+        rows, cursor = await self._queries.entries(
             table,
             prefix=key("prefix"),
             start=key("from"),
             stop=key("to"),
             limit=number(request, "limit", LIMIT, 1, MOST),
             cursor=asked.get("cursor"),
+            within=time_left(request),
         )
         return json_answer({"table": table, "entries": [_entry(row) for row in rows], "cursor": cursor})
 
     async def _get(self, request: web.Request) -> web.Response:
-        table, text = request.match_info["table"], request.match_info["key"]
-        found = self._queries.get_text(table, text)
+        place = request.match_info
+        table, text = place["table"], place["key"]
+        found = await self._queries.get_text(table, text, stale=stale(request), within=time_left(request))
         if found is None:
             raise KeyMissing(f"table {table!r} has no key {text!r}")
         return json_answer({"table": table, **_found(found)})
@@ -67,7 +71,7 @@ class Tables:
         if len(asked.keys) > MOST:
             raise Problem(422, f"at most {MOST} keys at once, not {len(asked.keys)}", field="$.keys")
         keys = [read(bytes(key)) for key in asked.keys]
-        answers = self._queries.many(table, keys)
+        answers = await self._queries.many(table, keys, stale=stale(request), within=time_left(request))
         return json_answer(
             {
                 "table": table,
@@ -77,8 +81,27 @@ class Tables:
         )
 
 
+def stale(request: web.Request) -> bool:
+    """Whether the last known value will do where the present one cannot be had."""
+    if not request.query_string:
+        return False
+    refuse(request, "isolation")
+    text = request.query.get("stale", "false")
+    if text not in ("true", "false"):
+        raise UsageError(f"stale={text}: true or false is wanted")
+    return text == "true"
+
+
+def refuse(request: web.Request, *names: str) -> None:
+    """An option that would change the answer is not passed over where there is no such thing."""
+    for name in names:
+        if name in request.query:
+            raise UsageError(f"{name}={request.query[name]}: there is no {name} here in this version")
+
+
 def _found(found: Found) -> dict[str, Any]:
-    return {**_entry(found), "partition": found.partition, "worker": found.worker}
+    more = {"stale": True} if found.stale else {}
+    return {**_entry(found), "partition": found.partition, "worker": found.worker, **more}
 
 
 def _entry(found: Found) -> dict[str, Any]:

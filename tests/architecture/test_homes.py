@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.sources import ROOT, imported, python_files, relative
 
 HOMES = {
-    "aiohttp": ("streamz_actors/web/",),
+    "aiohttp": ("streamz_actors/web/", "streamz_actors/query/router.py"),
     "aiokafka": ("streamz_actors/transport/kafka/",),
     "click": ("streamz_actors/cli/",),
     "cramjam": ("streamz_actors/serde/",),

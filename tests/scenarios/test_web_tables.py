@@ -151,6 +151,6 @@ async def test_the_topology(asking: Client) -> None:
     assert (await asking.get("/v1/topology.mmd")).text.startswith("flowchart")
 
 
-@pytest.mark.parametrize("path", ["/v1/cluster", "/v1/topology.svg", "/openapi.json", "/docs"])
+@pytest.mark.parametrize("path", ["/v1/topology.svg", "/openapi.json", "/docs"])
 async def test_what_is_not_built_yet_is_not_there(asking: Client, path: str) -> None:
     assert (await asking.get(path)).status == 404

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamz_actors.errors import DecodeError, UsageError
-from streamz_actors.query.keys import cursor_of, key_behind, keys_in
+from streamz_actors.query.keys import cursor_of, key_behind, key_reader
 from streamz_actors.serde.schema import schema_for
 
 
@@ -32,13 +32,13 @@ from streamz_actors.serde.schema import schema_for
     ],
 )
 def test_a_text_is_a_key_of_the_tables_type(annotation: Any, text: str, keys: list[object]) -> None:
-    assert keys_in(text, schema_for(annotation, key=True)) == keys
+    assert key_reader(schema_for(annotation, key=True))(text) == keys
 
 
 @pytest.mark.parametrize(("annotation", "text"), [(int, "alice"), (bytes, "?"), (tuple[str, int], "a")])
 def test_a_text_that_can_be_no_key_says_why(annotation: Any, text: str) -> None:
     with pytest.raises(DecodeError):
-        keys_in(text, schema_for(annotation, key=True))
+        key_reader(schema_for(annotation, key=True))(text)
 
 
 @given(st.binary())

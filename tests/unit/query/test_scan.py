@@ -50,12 +50,12 @@ def commit(states: dict[int, State]) -> None:
 def pages(states: dict[int, State], bounds: Bounds, limit: int) -> list[Any]:
     """The keys of all pages."""
     keys: list[Any] = []
-    cursor = None
+    after = None
     while True:
-        rows, cursor = page(states, states[0].spec.key_schema, bounds, limit, cursor)
+        rows, after = page(states, states[0].spec.key_schema, bounds, limit, after)
         assert len(rows) <= limit
-        keys += [key for key, _ in rows]
-        if cursor is None:
+        keys += [key for _, key, _ in rows]
+        if after is None:
             return keys
 
 
@@ -105,29 +105,29 @@ def test_keys_that_cannot_be_compared_are_not_wanted() -> None:
 def test_writes_between_two_pages_neither_repeat_nor_hide_other_keys() -> None:
     states = filled(schema_for(str, key=True), {"a": 1, "c": 1, "e": 1, "g": 1})
     schema = states[0].spec.key_schema
-    first, cursor = page(states, schema, Bounds(), 2, None)
+    first, after = page(states, schema, Bounds(), 2, None)
     put(states, "b", 1)
     put(states, "c", None)
     put(states, "d", 1)
     commit(states)
-    second, cursor = page(states, schema, Bounds(), 2, cursor)
-    third, cursor = page(states, schema, Bounds(), 2, cursor)
-    assert [[key for key, _ in rows] for rows in (first, second, third)] == [["a", "c"], ["d", "e"], ["g"]]
-    assert cursor is None
+    second, after = page(states, schema, Bounds(), 2, after)
+    third, after = page(states, schema, Bounds(), 2, after)
+    assert [[key for _, key, _ in rows] for rows in (first, second, third)] == [["a", "c"], ["d", "e"], ["g"]]
+    assert after is None
 
 
 def test_one_key_in_several_partitions_is_one_row() -> None:
     states = partitions(schema_for(str, key=True))
     states[0].put_raw(b"a", 1, 10)
     states[2].put_raw(b"a", 3, 30)
-    ((key, held),), _ = page(states, states[0].spec.key_schema, Bounds(), 10, None)
+    ((_, key, held),), _ = page(states, states[0].spec.key_schema, Bounds(), 10, None)
     assert (key, [(number, state.value(entry)) for number, state, entry in held]) == ("a", [(0, 1), (2, 3)])
 
 
 def test_the_work_for_a_page_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "SCAN", 10)
     states = filled(schema_for(int, key=True), dict.fromkeys(range(95), 1))
-    rows, cursor = page(states, states[0].spec.key_schema, Bounds(None, 1_000), 100, None)
+    rows, after = page(states, states[0].spec.key_schema, Bounds(None, 1_000), 100, None)
     assert rows == []
-    assert cursor is not None
+    assert after is not None
     assert pages(states, Bounds(None, 90), 3) == [90, 91, 92, 93, 94]

@@ -10,7 +10,6 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamz_actors import App
-from streamz_actors.query.local import LocalQueries
 from streamz_actors.web import gather, siblings
 from streamz_actors.web.listening import listen
 from streamz_actors.web.server import WebServer
@@ -136,9 +135,10 @@ async def pair() -> AsyncIterator[Pair]:
                     yield event
 
             seat = Siblings(number, 2, [listeners[0].dup()])
-            worker = app.worker(siblings=seat).worker
+            running = app.worker(siblings=seat)
+            worker = running.worker
             assert worker.name.endswith(f"-{port}-{number}")
-            server = WebServer(worker, LocalQueries(worker), (), seat)
+            server = WebServer(worker, running.queries, (), seat)
             await server.start()
             opened.push_async_callback(server.stop)
             seats.append(seat)

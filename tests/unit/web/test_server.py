@@ -7,9 +7,9 @@ import pytest
 
 from streamz_actors import App
 from streamz_actors.errors import ConfigError, NotRunning
-from streamz_actors.query.local import LocalQueries
 from streamz_actors.web.pages import Page
 from streamz_actors.web.server import WebServer
+from streamz_actors.web.siblings import Siblings
 from tests.unit.web.client import client
 
 
@@ -22,8 +22,8 @@ def server(*pages: Page, **settings: Any) -> WebServer:
         async for event in stream:
             yield event
 
-    worker = app.worker().worker
-    return WebServer(worker, LocalQueries(worker), pages)
+    running = app.worker()
+    return WebServer(running.worker, running.queries, pages)
 
 
 async def test_a_port_in_use_is_one_clear_line() -> None:
@@ -56,6 +56,29 @@ async def test_port_zero_takes_a_free_one_and_the_url_says_which() -> None:
 
 def read_url(web: WebServer) -> str:
     return web.url
+
+
+async def test_other_workers_are_told_the_advertised_url() -> None:
+    web = server(web_advertised_url="https://orders-0.internal:8443/")
+    await web.start()
+    assert web.address == "https://orders-0.internal:8443"
+    assert web.url.startswith("http://127.0.0.1:")
+    await web.stop()
+    plain = server()
+    await plain.start()
+    assert plain.address == plain.url
+    await plain.stop()
+
+
+async def test_of_an_advertised_url_that_siblings_share_each_has_a_port_of_its_own() -> None:
+    app = App("shop", web_port=0, web_advertised_url="http://orders.internal:8080")
+    with socket.create_server(("127.0.0.1", 0)) as shared:
+        running = app.worker(siblings=Siblings(1, 2, [shared]))
+        assert running.web is not None
+        await running.web.start()
+        own = running.web.url.rpartition(":")[2]
+        assert running.web.address == f"http://orders.internal:{own}"
+        await running.web.stop()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +119,7 @@ async def test_the_index_leads_to_the_other_pages() -> None:
         assert "/mine" in links
         statuses = {link: (await asking.get(link)).status for link in links}
     await web.stop()
-    assert {link for link, status in statuses.items() if status != 200} == {"/readyz", "/health"}
+    assert {link for link, status in statuses.items() if status != 200} == {"/readyz", "/health", "/v1/cluster"}
 
 
 async def test_a_page_may_take_the_place_of_the_index() -> None:

@@ -1,0 +1,69 @@
+"""`/v1/cluster`: the workers of the application, and who has which partitions. Every worker knows all of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from streamz_actors.assignment.wire import Host, Ownership
+from streamz_actors.errors import NotReady
+from streamz_actors.query.access import Access
+from streamz_actors.web.answers import json_answer
+from streamz_actors.worker.worker import Worker
+
+
+class Cluster:
+    def __init__(self, worker: Worker, access: Access) -> None:
+        self._worker, self._access = worker, access
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/v1/cluster", self._cluster)]
+
+    async def _cluster(self, request: web.Request) -> web.Response:
+        worker = self._worker
+        told, provision = self._told(), worker.provision
+        subs = {} if provision is None else {sub.name: sub.partitions for sub in provision.subs if sub.topics}
+        return json_answer(
+            {
+                "app": worker.spec.app_id,
+                "worker": worker.name,
+                "leader": told.leader,
+                "workers": [_worker(told, host, subs) for host in told.hosts],
+                "subtopologies": [
+                    {"name": name, "partitions": count, "owners": _owners(told, name, count)}
+                    for name, count in subs.items()
+                ],
+                "tables": self._tables(told),
+            }
+        )
+
+    def _told(self) -> Ownership:
+        """What was assigned last. A worker that reads no topic joins no group: it is alone."""
+        worker = self._worker
+        if worker.members.ownership is not None:
+            return worker.members.ownership
+        if worker.provision is None or any(sub.topics for sub in worker.provision.subs):
+            raise NotReady("no partitions have been assigned yet")
+        return Ownership(worker.name, (Host(worker.name, worker.address),), {})
+
+    def _tables(self, told: Ownership) -> list[dict[str, Any]]:
+        """Global tables, which every worker has, have no owners."""
+        tables = []
+        for table in self._access.tables:
+            place = self._access.place(table)
+            owners = [] if place is None else _owners(told, place.sub.name, place.sub.partitions)
+            name = None if place is None else place.sub.name
+            tables.append({"name": table.name, "kind": table.kind, "subtopology": name, "owners": owners})
+        return tables
+
+
+def _worker(told: Ownership, host: Host, subs: Mapping[str, int]) -> dict[str, Any]:
+    places = ((name, number) for name, count in subs.items() for number in range(count))
+    tasks = [f"{name}-{number}" for name, number in places if told.owner(name, number) == host]
+    return {"name": host.worker, "address": host.address, "leader": host.worker == told.leader, "tasks": tasks}
+
+
+def _owners(told: Ownership, sub: str, count: int) -> list[str | None]:
+    """By partition, the name of its owner; None: nobody."""
+    owners = (told.owner(sub, number) for number in range(count))
+    return [None if owner is None else owner.worker for owner in owners]
