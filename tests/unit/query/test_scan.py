@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.query import scan
-from streamz_actors.query.scan import Bounds, page
+from streamz_actors.query.found import Piece
+from streamz_actors.query.scan import Bounds, Part, joined, page
 from streamz_actors.serde.schema import Schema, schema_for
 from streamz_actors.stores.memory import MemoryBackend
 from streamz_actors.tables.mapping import State
@@ -131,3 +132,34 @@ def test_the_work_for_a_page_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert rows == []
     assert after is not None
     assert pages(states, Bounds(None, 90), 3) == [90, 91, 92, 93, 94]
+
+
+@given(
+    keys=st.dictionaries(st.binary(max_size=2), st.sets(st.integers(0, 2), min_size=1), max_size=30),
+    cuts=st.lists(st.integers(0, 6), min_size=1),
+    limit=st.integers(1, 40),
+)
+def test_pages_of_several_owners_make_each_row_once_in_order_however_short_they_are(
+    keys: dict[bytes, set[int]], cuts: list[int], limit: int
+) -> None:
+    """Each owner gives as much as it likes of what it has behind the last page, and says how far that goes."""
+    turn = 0
+
+    def part(owner: int, after: bytes | None) -> Part:
+        nonlocal turn
+        mine = sorted(key for key, owners in keys.items() if owner in owners and (after is None or key > after))
+        cut = cuts[turn % len(cuts)]
+        turn += 1
+        given, rest = mine[: cut + 1], mine[cut + 1 :]
+        rows = [(key, [Piece(owner, 0, key, str(owner))]) for key in given]
+        return Part(rows, given[-1] if rest else None)
+
+    seen: list[tuple[bytes, set[int]]] = []
+    after: bytes | None = None
+    while True:
+        rows, after = joined([part(owner, after) for owner in range(3)], limit)
+        assert len(rows) <= limit
+        seen += [(key, {piece.partition for piece in pieces}) for key, pieces in rows]
+        if after is None:
+            break
+    assert seen == sorted(keys.items())
