@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks import trial_report
 from benchmarks.contenders import BASELINES
+from benchmarks.findings import findings
 from benchmarks.results import Result, Row, ratio, rows
 from benchmarks.settings import TABLE
+from benchmarks.tables import table
 from benchmarks.workloads import WORKLOADS, Workload
 
 NAMES = {baseline.name for baseline in BASELINES}
@@ -19,9 +22,10 @@ Made by `python -m benchmarks report`; not edited by hand. How it is measured, a
 
 
 def markdown(machines: Sequence[dict[str, Any]], results: Sequence[Result], lines: Sequence[str]) -> str:
-    parts = [HEAD]
     ran = {result.workload for result in results}
-    parts += [section(workload, rows(results, name)) for name, workload in WORKLOADS.items() if name in ran]
+    sections = {name: section(workload, rows(results, name)) for name, workload in WORKLOADS.items() if name in ran}
+    sections |= trial_report.sections(findings(lines))
+    parts = [HEAD, *(sections[name] for name in sorted(sections))]
     parts.append("## Machine and versions\n\n" + "\n\n".join(map(machine, machines)))
     parts.append("## Settings, the same for all\n\n" + table(("setting", "value"), TABLE))
     parts.append("## Raw lines\n\n```json\n" + "\n".join(lines) + "\n```")
@@ -71,11 +75,6 @@ def verdict(reached: bool) -> str:
 
 def times(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def machine(facts: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Runs contenders in turn (A B A B) on one Kafka, each from nothing, and writes a raw line for each run."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,18 +30,40 @@ async def run(
     report: Report,
 ) -> None:
     """Every contender of every workload, `runs` times; `report` gets each result as soon as it is there."""
-    contenders = {workload.name: competing(workload.name, against) for workload in workloads}
     for workload in workloads:
-        for contender in contenders[workload.name]:
-            contender.command(workload.name)  # its environment is made before anything is measured
-    stamp = f"{int(time.time()):x}"
+        prepare(workload, against)
     async with running(url) as cluster:
+        stamp = stamped()
         for workload in workloads:
-            for number in range(1, runs + 1):
-                for contender in contenders[workload.name]:
-                    size = contender.records(records or workload.records)
-                    bout = Bout(cluster, workload, contender, number, workload.dataset(size), f"bench-{stamp}")
-                    report(await bout.result())
+            await compete(cluster, workload, runs=runs, records=records, against=against, stamp=stamp, report=report)
+
+
+def stamped() -> str:
+    """What the names of groups and topics begin with: of this run of the benchmark and no other."""
+    return f"bench-{int(time.time()):x}"
+
+
+def prepare(workload: Workload, against: frozenset[str]) -> None:
+    """Makes the environments of all who compete, before anything is measured."""
+    for contender in competing(workload.name, against):
+        contender.command(workload.name)
+
+
+async def compete(
+    cluster: Cluster,
+    workload: Workload,
+    *,
+    runs: int,
+    records: int | None,
+    against: frozenset[str],
+    stamp: str,
+    report: Report,
+) -> None:
+    for number in range(1, runs + 1):
+        for contender in competing(workload.name, against):
+            size = contender.records(records or workload.records)
+            print(f"{workload.name} {contender.name}, run {number} ...", file=sys.stderr, flush=True)
+            report(await Bout(cluster, workload, contender, number, workload.dataset(size), stamp).result())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +89,10 @@ class Bout:
     async def result(self) -> Result:
         """A contender that fails, or whose result is wrong, gives a result with the problem."""
         name, contender, records = self._workload.name, self._contender.name, self._dataset.records
-        await self._cluster.load(self._dataset)
-        if self._workload.joins:
-            await self._cluster.fill(accounts.TOPIC, settings.KEYS, accounts.accounts, compacted=True)
-        await self._cluster.create(self._output, compacted=self._workload.compacted)
         try:
             return await self._measured()
         except (RuntimeError, Wrong, StreamzError) as error:
             return Result(name, contender, self._number, records, problem=str(error))
-        finally:
-            await self._cluster.delete([self._output])
 
     async def _measured(self) -> Result:
         workload, records = self._workload, self._dataset.records
@@ -98,7 +115,17 @@ class Bout:
         )
 
     async def watched(self) -> Watched:
-        """Its topics are there. Raises Wrong if what it made of them is not the truth."""
+        """The run itself. Raises Wrong if what came of it is not the truth."""
+        await self._cluster.load(self._dataset)
+        if self._workload.joins:
+            await self._cluster.fill(accounts.TOPIC, settings.KEYS, accounts.accounts, compacted=True)
+        await self._cluster.create(self._output, compacted=self._workload.compacted)
+        try:
+            return await self._watched()
+        finally:
+            await self._cluster.delete([self._output])
+
+    async def _watched(self) -> Watched:
         workload = self._workload
         began = time.monotonic()
         told = environment(self._cluster, self._group, self._dataset.topic, self._output)

@@ -83,8 +83,8 @@ async def attempt(trial: Trial, cluster: Cluster, contender: Contender, number: 
 
 
 async def compete(
-    trial: Trial,
     cluster: Cluster,
+    trial: Trial,
     *,
     runs: int,
     size: int | None,

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import __main__ as command_line
 from benchmarks.measuring import Sample, speed, steps
 from benchmarks.processes import Contestant, descendants
+from benchmarks.registry import TRIALS
 from benchmarks.report import markdown
 from benchmarks.results import Result, ratio, read, row, rows
 from benchmarks.workloads import WORKLOADS
@@ -87,7 +88,8 @@ def test_a_report_is_made_of_the_raw_lines(tmp_path: Path) -> None:
 def test_the_command_line_knows_workloads_and_baselines(capsys: pytest.CaptureFixture[str]) -> None:
     options = command_line.parse(["run", "W2", "--against", "hand", "--runs", "2"])
     assert (options.workloads, options.against, options.runs) == ([WORKLOADS["W2"]], frozenset({"hand"}), 2)
-    assert command_line.parse(["run"]).workloads == list(WORKLOADS.values())
+    everything = {one.name for one in command_line.parse(["run"]).workloads}
+    assert everything == {*WORKLOADS, *TRIALS}
     for wrong in (["run", "W99"], ["run", "--against", "nobody"], ["run", "--runs", "0"]):
         with pytest.raises(SystemExit):
             command_line.parse(wrong)

@@ -1,0 +1,12 @@
+"""All trials by name: those that `run` knows beside the workloads, and those of `growth`."""
+
+from typing import Final
+
+from benchmarks import growth, latency, querying, restoring, scaling
+from benchmarks.trials import Trial
+
+TRIALS: Final[dict[str, Trial]] = {
+    trial.name: trial for trial in (latency.TRIAL, restoring.TRIAL, querying.TRIAL, *scaling.TRIALS)
+}
+GROWTH: Final[dict[str, Trial]] = {trial.name: trial for trial in growth.TRIALS}
+ALL: Final = TRIALS | GROWTH
