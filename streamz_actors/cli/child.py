@@ -20,7 +20,7 @@ class Child:
         self._seat = seat
         self._control = Control(inherited(seat.control))
         self._listeners = [inherited(number) for number in seat.listeners]
-        self.siblings = Siblings(seat.number, seat.count, self._listeners)
+        self.siblings = Siblings(seat.number, seat.count, self._listeners, seat.own_port)
         self._control.tell(started=True)
 
     @property

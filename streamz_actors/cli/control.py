@@ -38,6 +38,8 @@ class Seat:
     listeners: tuple[int, ...] = ()
     port: int | None = None
     """Of the listeners; None without a web server."""
+    own_port: int = 0
+    """That it had beside it in its last life; 0 if it had none."""
 
     def environment(self) -> dict[str, str]:
         return {VARIABLE: json.dumps(asdict(self))}

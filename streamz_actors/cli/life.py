@@ -9,6 +9,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from streamz_actors.cli.control import Seat, messages, send
 from streamz_actors.cli.restarts import End
@@ -21,10 +22,13 @@ LAST_WORDS: Final = 1.0
 
 
 class Life:
-    """Ends when the process does. `changed` is called when its address or its readiness has."""
+    """Ends when the process does. `changed` is called when its address or its readiness has.
 
-    def __init__(self, number: int, clock: Clock, changed: Callable[[], None]) -> None:
-        self.number, self._clock, self._changed = number, clock, changed
+    `port` is the one of its own that the process has, or had in its last life; 0 if there is none.
+    """
+
+    def __init__(self, number: int, port: int, clock: Clock, changed: Callable[[], None]) -> None:
+        self.number, self.port, self._clock, self._changed = number, port, clock, changed
         self.address = ""
         self.ready_at: float | None = None
         self._started = False
@@ -63,7 +67,7 @@ class Life:
         """In a session of its own: a signal from the terminal comes to the supervisor only, which passes it on once."""
         descriptors = tuple(sock.fileno() for sock in listeners)
         port = listeners[0].getsockname()[1] if listeners else None
-        seat = Seat(self.number, count, control.fileno(), descriptors, port)
+        seat = Seat(self.number, count, control.fileno(), descriptors, port, self.port)
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=DEVNULL,
@@ -94,6 +98,7 @@ class Life:
             self._error = message.get("error", self._error)
             if "address" in message:
                 self.address = message["address"]
+                self.port = urlsplit(self.address).port or 0
                 self._changed()
             if "ready" in message:
                 self.ready_at = self._clock.monotonic()

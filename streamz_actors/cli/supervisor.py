@@ -72,9 +72,10 @@ class Supervisor:
             life.kill()
 
     async def _keep(self, number: int) -> None:
-        backoff = self._backoff()
+        backoff, port = self._backoff(), 0
         while not self._stopping.is_set():
-            end = self._ends[number] = await self._live(number)
+            end, port = await self._live(number, port)
+            self._ends[number] = end
             if self._stopping.is_set():
                 if end.code and self._hopeless is None:  # else they all say the same
                     logger.error("process %d %s", number, end)
@@ -88,10 +89,11 @@ class Supervisor:
             logger.log(level, "process %d %s; it is started again in %g s", number, end, pause)
             await self._pause(pause)
 
-    async def _live(self, number: int) -> End:
-        life = self._lives[number] = Life(number, self._clock, self._changed)
+    async def _live(self, number: int, port: int) -> tuple[End, int]:
+        """How it ended, and the port of its own that it had."""
+        life = self._lives[number] = Life(number, port, self._clock, self._changed)
         try:
-            return await life.live(self._command, self._count, self._listeners)
+            return await life.live(self._command, self._count, self._listeners), life.port
         finally:
             del self._lives[number]
             self._changed()

@@ -68,14 +68,14 @@ class WebServer:
 
     async def start(self) -> None:
         """Raises ConfigError, naming address and port, if it cannot bind."""
-        siblings = self._siblings
-        sockets = listening.listen(self._settings.web_host, self._settings.web_port if siblings is None else 0)
+        siblings, host = self._siblings, self._settings.web_host
+        sockets = listening.listen(host, self._settings.web_port) if siblings is None else siblings.listen(host)
         self._runner = runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=GRACE)
         await runner.setup()
         for sock in sockets:
             await web.SockSite(runner, sock).start()
         if siblings is not None:
-            siblings.own = listening.url(self._settings.web_host, self._port(), here=True)
+            siblings.own = listening.url(host, self._port(), here=True)
             await siblings.serve(runner)
         self._loop_lag.start()
 

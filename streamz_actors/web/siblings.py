@@ -7,10 +7,14 @@
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
+
+from streamz_actors.errors import ConfigError
+from streamz_actors.web import listening
 
 DEADLINE: Final = 3.0
 """Seconds that a sibling gets to answer: a bit more than it gives the broker for its own answer."""
@@ -39,11 +43,11 @@ class Siblings:
     """The others, as process `number` of `count` knows them. They are numbered from 1.
 
     Whoever starts the process gives it the shared sockets, and `addresses`, the others' by number, as often as they
-    change; "" stands for one that is not up.
+    change; "" stands for one that is not up. `port` is the one of its own that it had in an earlier life, or 0.
     """
 
-    def __init__(self, number: int, count: int, listeners: Sequence[socket.socket]) -> None:
-        self.number, self._listeners = number, tuple(listeners)
+    def __init__(self, number: int, count: int, listeners: Sequence[socket.socket], port: int = 0) -> None:
+        self.number, self._listeners, self._port = number, tuple(listeners), port
         self._ports = {sock.getsockname()[1] for sock in listeners}
         self.addresses: Mapping[int, str] = dict.fromkeys(range(1, count + 1), "")
         self.own = ""
@@ -51,7 +55,14 @@ class Siblings:
         self._sites: list[web.SockSite] = []
         self._session: ClientSession | None = None
 
-    # -- the shared port
+    # -- the ports
+
+    def listen(self, host: str) -> list[socket.socket]:
+        """On the port that it had before, under which others may still know it, else on a free one."""
+        if self._port:
+            with suppress(ConfigError):  # somebody else has it by now
+                return listening.listen(host, self._port)
+        return listening.listen(host, 0)
 
     async def serve(self, runner: web.AppRunner) -> None:
         """Accepts from the shared port."""

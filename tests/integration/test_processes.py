@@ -20,12 +20,14 @@ from tests.integration.test_workers import producer as producer
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
 ACCOUNTS = [f"account-{number}" for number in range(24)]
+TOKEN = "sesame"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 async def get(url: str) -> str:
     def read() -> str:
-        with DIRECT.open(url, timeout=30) as answer:
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+        with DIRECT.open(request, timeout=30) as answer:
             return str(answer.read().decode())
 
     return await asyncio.to_thread(read)
@@ -63,6 +65,7 @@ async def test_processes_share_the_work_come_back_when_killed_and_leave_in_order
         "STREAMZ_DATA_DIR": str(tmp_path / "state"),
         "STREAMZ_WEB_ENABLED": "true",
         "STREAMZ_WEB_PORT": "0",
+        "STREAMZ_WEB_TOKEN": TOKEN,
     }
     command = ("streamz_actors", "-A", "apps.orders", "worker", "--processes", "2")
     with process(tmp_path / "out.log", *command, **environment) as child:
@@ -77,6 +80,10 @@ async def test_processes_share_the_work_come_back_when_killed_and_leave_in_order
         await until_ready(child, 2)
         assert "process 1 was ended by SIGKILL" in child.said()
         await order_of_each(kafka, producer, 3.0)
+        for account in ACCOUNTS:
+            assert (await get_json(f"{url}/v1/tables/totals/{account}"))["value"] >= 3.0
+        cluster = await get_json(f"{url}/v1/cluster")
+        assert len(cluster["workers"]) == 2
         agents = await get_json(f"{url}/v1/agents")
         assert (agents["missing"], [agent["name"] for agent in agents["agents"]]) == ([], ["watch"])
         families = text_string_to_metric_families(await get(f"{url}/metrics"))

@@ -30,6 +30,8 @@ def first(name):
 if mode == "silent":
     time.sleep(60)
 tell(started=True)
+if mode != "late wrong" and seat["own_port"] != (0 if first("lives") else 1000 + number):
+    sys.exit(3)
 if mode == "wrong" and number == 2:
     tell(error="setting 'x': 1 is none")
     sys.exit(2)

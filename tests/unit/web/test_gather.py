@@ -202,6 +202,18 @@ async def test_what_has_left_the_shared_port_still_answers_by_its_own(pair: Pair
         assert (await private.get("/livez")).status == 200
 
 
+def test_a_port_of_its_own_is_kept_unless_somebody_else_has_it_by_now() -> None:
+    (before,) = listen("127.0.0.1", 0)
+    port = before.getsockname()[1]
+    again = Siblings(1, 2, [], port)
+    (other,) = again.listen("127.0.0.1")
+    before.close()
+    (same,) = again.listen("127.0.0.1")
+    assert (other.getsockname()[1] != port, same.getsockname()[1]) == (True, port)
+    other.close()
+    same.close()
+
+
 async def test_the_permission_of_the_asker_is_shown_to_the_others(pair: Pair) -> None:
     seen: list[str | None] = []
 
