@@ -15,18 +15,13 @@ from benchmarks.workloads import WORKLOADS
 
 pytestmark = pytest.mark.kafka
 
-TOO_EARLY = pytest.mark.xfail(
-    reason="a task steps records of one partition while older ones of another, its table, are still on their way",
-    run=False,
-)
-
 
 @pytest.fixture(autouse=True)
 def this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contenders, "python_of", lambda folder: Path(sys.executable))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=TOO_EARLY if name == "W4" else ()) for name in WORKLOADS])
+@pytest.mark.parametrize("name", WORKLOADS)
 async def test_ours_and_the_hand_written_loop_are_right(name: str, kafka_url: str) -> None:
     found: list[Result] = []
     await run(
