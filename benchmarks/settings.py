@@ -50,6 +50,10 @@ TABLE: Final = (
      "updates of a key between two commits are written once, but by Faust, and by kstreams when its cache is full"),
     ("garbage collector", "gc.freeze() after start (hand, ours); ours also looks at young objects less often"),
     ("compared with", "a baseline's whole run; with kstreams' second half, when its code is compiled (\"warm\")"),
-    ("web server", "off"),
+    ("W5", "the producers and consumers of W1, at 1,000 records a second; a fetch ends with the first byte"),
+    ("W6", "a changelog of 1,000,000 keys in no order, each once; bare: one RocksDB, memtables as large as ours"),
+    ("W7", f"a table of {KEYS:,} rows in RocksDB; JSON answers on keep-alive connections, no pipelining; Faust: a page "
+     "with table_route, as its documentation shows it"),
+    ("web server", "off, but in W6 and W7"),
 )
 """Name and value, for the report."""
