@@ -1,6 +1,7 @@
 """The tasks of one worker: opened, restored, fed, paused and dropped as partitions come and go."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -60,7 +61,9 @@ class AssignedTasks:
         self.begun: dict[TopicPartition, int] = {}
         """Where each partition began when its task was opened."""
         self._restoring: asyncio.Task[None] | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self.leaving: list[Task] = []
+        """Not this worker's any more, and not closed yet."""
+        self._exchanging: asyncio.Task[None] | None = None
         self._provision: Provision | None = None
 
     def running(self) -> list[Task]:
@@ -75,18 +78,17 @@ class AssignedTasks:
         superseded: Callable[[], bool],
         discard: Callable[[], None],
     ) -> None:
-        """Closes the tasks that left, lets those that stay go on, opens those that came; `restore` then brings them up.
+        """Lets go of the tasks that left, lets those that stay go on, takes in those that came.
 
-        `superseded` says whether the next rebalance has begun; `discard` takes in what was polled already, so that
-        nothing from before a seek reaches a new task.
+        Stores are closed and opened beside the loop, one by one, for each takes some 10 to 50 ms. `superseded` says
+        whether the next rebalance has begun; `discard` takes in what was polled already, so that nothing from before a
+        seek reaches a new task.
         """
         consumer = self.consumer
         assert consumer is not None
         self._provision = provision
         wanted = {f"{sub.name}-{partition}": (sub, partition) for sub, partition in _whole(provision, assigned)}
-        for task in list(self.by_name.values()):
-            if not _is(task, *wanted.get(task.name, (None, -1))):
-                await self.drop(task)
+        self.drop([task for task in self.by_name.values() if not _is(task, *wanted.get(task.name, (None, -1)))])
         assigned &= consumer.assignment()
         self._paused = set(assigned)
         consumer.pause(self._paused)
@@ -95,7 +97,9 @@ class AssignedTasks:
                 task.resume()
         new = [self._make(*wanted[name]) for name in wanted.keys() - self.by_name.keys()]
         if new:
-            await self._begin(sorted(new, key=lambda task: task.name), consumer, discard)
+            await self._take_over(sorted(new, key=lambda task: task.name), consumer, discard)
+        self._restore()
+        self._exchange()
 
     def _make(self, sub: SubTopology, partition: int) -> Task:
         return Task(
@@ -107,8 +111,8 @@ class AssignedTasks:
             wake=self._wake,
         )
 
-    async def _begin(self, new: Sequence[Task], consumer: Consumer, discard: Callable[[], None]) -> None:
-        """Takes new tasks in, where the group has committed; those whose state is locked are opened later."""
+    async def _take_over(self, new: Sequence[Task], consumer: Consumer, discard: Callable[[], None]) -> None:
+        """Begins with new tasks where the group has committed. Those without state are opened at once."""
         positions = await self._begin_at([place for task in new for place in task.partitions], consumer)
         self.begun |= positions
         discard()
@@ -117,7 +121,8 @@ class AssignedTasks:
         for task in new:
             self.by_name[task.name] = task
             self._task_of |= dict.fromkeys(task.partitions, task)
-        self._open(new)
+            if not task.sub.stores:
+                task.open(None, {}, self._globals.states)
 
     async def _begin_at(self, places: Sequence[TopicPartition], consumer: Consumer) -> dict[TopicPartition, int]:
         """Where new tasks begin: where they are committed, else where the setting says."""
@@ -130,32 +135,44 @@ class AssignedTasks:
         earliest = self._spec.settings.auto_offset_reset == "earliest"
         return known | await (admin.beginning_offsets(fresh) if earliest else admin.end_offsets(fresh))
 
-    def _open(self, tasks: Sequence[Task]) -> None:
-        """Opens tasks; those whose state another process still holds are tried again beside the loop."""
-        locked = [task for task in tasks if self._try_to_open(task) is not None]
-        if locked and (self._opening is None or self._opening.done()):
-            self._opening = self._background.start(self._open_later(), "locked state")
+    def _exchange(self) -> None:
+        """Sees to it that what left is closed and what came is opened."""
+        if self._exchanging is None or self._exchanging.done():
+            self._exchanging = self._background.start(self._close_and_open(), "exchange of tasks")
 
-    async def _open_later(self) -> None:
-        """Until no task waits for its state. One that is dropped meanwhile is not waited for."""
-        tries = 0
-        while any(task.status is TaskStatus.CREATED for task in self.by_name.values()):
-            await self._clock.sleep(LOCKED)
-            waiting = [task for task in self.by_name.values() if task.status is TaskStatus.CREATED]
-            errors = [error for task in waiting if (error := self._try_to_open(task)) is not None]
-            if len(errors) < len(waiting):
-                self.restore()
-            tries += 1
+    async def _close_and_open(self) -> None:
+        """Ends when nothing is left to close or to open. State that another process still holds is tried again."""
+        for tries in itertools.count(1):
+            await self._close_leaving()
+            errors = await self._open_waiting()
+            if not errors and not self.leaving:
+                return
             for error in errors if tries == LONG else ():
                 logger.warning("%s; waiting for it", error)
+            await self._clock.sleep(LOCKED)
+
+    async def _close_leaving(self) -> None:
+        while self.leaving:
+            await self.leaving[0].close()
+            del self.leaving[0]
+            await asyncio.sleep(0)
+
+    async def _open_waiting(self) -> list[StoreLocked]:
+        """Opens what waits for it and has it restored; gives what keeps the others closed."""
+        waiting = [task for task in self.by_name.values() if task.status is TaskStatus.CREATED]
+        errors = []
+        for task in waiting:
+            if self.by_name.get(task.name) is task and (error := self._try_to_open(task)) is not None:
+                errors.append(error)
+            await asyncio.sleep(0)
+        if len(errors) < len(waiting):
+            self._restore()
+        return errors
 
     def _try_to_open(self, task: Task) -> StoreLocked | None:
         """What keeps it closed, if anything does."""
         provision = self._provision
         assert provision is not None
-        if not task.sub.stores:
-            task.open(None, {}, self._globals.states)
-            return None
         try:
             shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
         except StoreLocked as error:
@@ -163,7 +180,7 @@ class AssignedTasks:
         task.open(shelf, states(shelf, task.sub, task.partition), self._globals.states)
         return None
 
-    def restore(self) -> None:
+    def _restore(self) -> None:
         """Restores beside the loop what is not up to date; a restore that is under way begins again with all of it."""
         self._end_restore()
         tasks = [task for task in self.by_name.values() if task.status is TaskStatus.RESTORING]
@@ -190,20 +207,29 @@ class AssignedTasks:
         else:
             self.ready.clear()
 
-    async def drop(self, task: Task) -> None:
-        """Closes a task; what it has not committed comes again, here or elsewhere."""
-        if task.status is TaskStatus.RESTORING:
-            self._end_restore()  # before its stores close; `restore` begins again with those that stay
-        self.by_name.pop(task.name, None)
-        for place in task.partitions:
-            self._task_of.pop(place, None)
-            self._positions.pop(place, None)
-            self.committed.pop(place, None)
-        await task.close()
+    def drop(self, tasks: Iterable[Task]) -> None:
+        """Tasks leave; what they have not committed comes again, here or elsewhere. They are closed beside the loop."""
+        for task in list(tasks):
+            if task.status is TaskStatus.RESTORING:
+                self._end_restore()  # `_restore` begins again with those that stay
+            task.freeze()
+            del self.by_name[task.name]
+            for place in task.partitions:
+                self._task_of.pop(place, None)
+                self._positions.pop(place, None)
+                self.committed.pop(place, None)
+            self.leaving.append(task)
+        self._exchange()
 
-    async def drop_all(self) -> None:
-        for task in list(self.by_name.values()):
-            await self.drop(task)
+    def drop_all(self) -> None:
+        """Of all that is here nothing is kept; `fit` takes in anew what still is this worker's."""
+        self.drop(self.by_name.values())
+
+    async def close(self) -> None:
+        """Closes all tasks, those as well that were about to be."""
+        self.leaving.extend(self.by_name.values())
+        self.by_name.clear()
+        await self._close_leaving()
 
     # -- records come in
 

@@ -71,7 +71,7 @@ class Committing:
                 before = self._assigned.committed
                 moved = await commit(tasks, self._collector, before, self._commit_offsets, self._watch)
             except CommitError as error:
-                await self._lost(error)
+                self._lost(error)
                 return
             except TransportError as error:
                 for task in tasks:
@@ -100,9 +100,9 @@ class Committing:
         assert self._members.consumer is not None
         await self._members.consumer.commit(offsets)
 
-    async def _lost(self, error: CommitError) -> None:
+    def _lost(self, error: CommitError) -> None:
         """The commit is unknown or refused: tasks begin anew from what is committed, if they are still ours."""
         logger.warning("the commit was refused (%s): what was not committed comes again", error)
-        await self._assigned.drop_all()
+        self._assigned.drop_all()
         self._members.pending = self._members.assigned is not None
         self._wake()

@@ -82,11 +82,10 @@ class Rebalance:
                 members.lost = False
                 if self._tasks.by_name:
                     logger.warning("this worker had lost its place in the group: what was not committed comes again")
-                await self._tasks.drop_all()
+                self._tasks.drop_all()
             # 6
             if outdated(provision, members.ownership, assigned):
                 provision = await provide()
             # 7, 8
             await self._tasks.fit(assigned, provision, lambda: members.rebalancing, discard)
-        self._tasks.restore()
         return provision

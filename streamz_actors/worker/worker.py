@@ -222,9 +222,7 @@ class Worker:
             await asyncio.gather(self._polling, return_exceptions=True)
         await self._background.stop()
         await self._channels.stop()
-        for task in list(self.tasks.values()):
-            await task.close()
-        self.tasks.clear()
+        await self.assigned.close()
         if self._consumer is not None:
             await self._consumer.stop()  # before the user's functions: others wait for the work
         for function in self.spec.on_shutdown:

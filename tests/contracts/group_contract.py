@@ -248,6 +248,31 @@ class GroupContract:
         await stuck
         assert (await other.consumer.committed([partition]))[partition] is None
 
+    async def test_a_member_can_ask_for_a_rebalance_and_all_take_part(
+        self, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        a, b = await join([name], group, "a"), await join([name], group, "b")
+        await turns_until(lambda: len(a.owned) == len(b.owned) == 1, a, b)
+        for asking in (a, b):
+            before = a.assignor.generation
+            asking.assignor.member += "!"
+            await asking.consumer.rejoin()
+            await turns_until(lambda: a.assignor.generation == b.assignor.generation > before, a, b)  # noqa: B023 - awaited
+            assert a.assignor.heard == b.assignor.heard
+            assert asking.assignor.member in a.assignor.heard.decode()
+
+    async def test_a_kept_member_id_and_the_next_generation_say_that_no_rebalance_was_missed(
+        self, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        a = await join([name], group, "a")
+        await turns_until(lambda: len(a.owned) == 2, a)
+        member_id, generation = a.assignor.member_id, a.assignor.generation
+        b = await join([name], group, "b")
+        await turns_until(lambda: len(a.owned) == len(b.owned) == 1, a, b)
+        assert (a.assignor.member_id, a.assignor.generation) == (member_id, generation + 1)
+
     async def test_committing_what_is_not_assigned_fails(self, topic: MakeTopic, names: Names, join: Join) -> None:
         member = await join([await topic()], names("group"))
         await turns_until(lambda: bool(member.owned), member)

@@ -83,7 +83,7 @@ class SpreadAssignor:
     name = "spread"
 
     def __init__(self, member: str, notes: list[str] | None = None) -> None:
-        self._member = member
+        self.member = member
         self._notes = notes if notes is not None else []
         self.heard = b""
         self.generation = -1
@@ -91,7 +91,7 @@ class SpreadAssignor:
         self.leader = False
 
     def user_data(self) -> bytes:
-        return self._member.encode()
+        return self.member.encode()
 
     def assign(self, offers: Sequence[Offer], partitions: Mapping[str, int]) -> Mapping[str, Share]:
         ordered = sorted(offers, key=lambda offer: offer.user_data)

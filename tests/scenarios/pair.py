@@ -16,7 +16,7 @@ from streamz_actors.stores.abc import Backend
 from streamz_actors.stores.select import make_backend
 from streamz_actors.tasks.task import TaskStatus
 from streamz_actors.types import partition_of
-from tests.scenarios.support import Site, ended
+from tests.scenarios.support import Site, ended, until
 from tests.unit.web.client import Client, client
 
 COUNT = 4
@@ -87,7 +87,8 @@ class Side:
     async def give_up(self, partition: int) -> None:
         """Commits and closes a task: its files, or what stands for them, stay."""
         await self.commit()
-        await self.worker.assigned.drop(self.worker.tasks[f"orders-{partition}"])
+        self.worker.assigned.drop([self.worker.tasks[f"orders-{partition}"]])
+        await until(lambda: not self.worker.assigned.leaving)
 
     @contextmanager
     def _working(self) -> Iterator[None]:
