@@ -84,5 +84,5 @@ def _decoded(table: Known, page: Page) -> Answer:
         (raw, [Piece(one.partition, one.timestamp, decode(one.raw), page.worker) for one in held])
         for raw, held in page.rows
     ]
-    why = NotReady(f"worker {page.worker}: {page.why}", page.wait) if page.why else None
+    why = NotReady(page.why, page.wait) if page.why else None
     return Part(rows, page.frontier), frozenset(page.read), why

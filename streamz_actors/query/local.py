@@ -129,13 +129,24 @@ class LocalQueries:
             table = self.access.table(ask.table)
             count = self.access.counted(table)
         except (TableUnknown, NotReady) as error:
-            return refused(error, len(ask.keys))
+            why, wait = self._reason(error)
+            return Values(why=why, wait=wait)
+        if not table.per_partition and ask.partitions is None:
+            found = [self._at_home(table, raw, count) for raw in ask.keys]
+            if all(found):
+                return Values(found)
         here = self._here(table, ask.partitions)
         held = [self._held(table, raw, here, count) for raw in ask.keys]
         if len(here) == (count if ask.partitions is None else len(ask.partitions)):
             return Values(held, list(here))
-        why = self.access.not_ready(table)
-        return Values(held, list(here), why=str(why), wait=why.retry_after)
+        why, wait = self._reason(self.access.not_ready(table))
+        return Values(held, list(here), why=why, wait=wait)
+
+    def _at_home(self, table: Known, raw: bytes, count: int) -> list[Held]:
+        """What the partition has that the key's hash names."""
+        home = partition_of(raw, count)
+        state = self.access.state(table, home)
+        return [] if state is None else _present([_encoded(table, home, state.entry(raw))])
 
     def _held(self, table: Known, raw: bytes, here: Mapping[int, State], count: int) -> list[Held]:
         """All that there is; where a key has one value, what its own partition has suffices."""
@@ -151,8 +162,8 @@ class LocalQueries:
             table = self.access.table(scan.table)
             self.access.counted(table)
         except (TableUnknown, NotReady) as error:
-            said = refused(error, 0)
-            return Page(name, why=said.why, wait=said.wait)
+            why, wait = self._reason(error)
+            return Page(name, why=why, wait=wait)
         schema = table.key_schema
         bounds = Bounds(schema.decode(scan.prefix), schema.decode(scan.start), schema.decode(scan.stop))
         here = self._here(table, scan.partitions)
@@ -162,14 +173,12 @@ class LocalQueries:
         ]
         if len(here) == len(scan.partitions):
             return Page(name, held, frontier, list(here))
-        why = self.access.not_ready(table)
-        return Page(name, held, frontier, list(here), str(why), why.retry_after)
+        why, wait = self._reason(self.access.not_ready(table))
+        return Page(name, held, frontier, list(here), why=why, wait=wait)
 
-
-def refused(error: TableUnknown | NotReady, keys: int) -> Values:
-    """Nothing, and why."""
-    wait = error.retry_after if isinstance(error, NotReady) else 1.0
-    return Values([[]] * keys, why=str(error), wait=wait)
+    def _reason(self, error: TableUnknown | NotReady) -> tuple[str, float]:
+        wait = error.retry_after if isinstance(error, NotReady) else 1.0
+        return f"worker {self._worker.name}: {error}", wait
 
 
 def _encoded(table: Known, number: int, entry: Entry | None) -> Held | None:

@@ -149,7 +149,7 @@ class Search:
             return Piece(held.partition, held.timestamp, decode(held.raw), worker, held.stale)
 
         pieces = [[piece(held) for held in row] for row in values.held] or [[] for _ in range(keys)]
-        why = NotReady(f"worker {worker}: {values.why}", values.wait) if values.why else None
+        why = NotReady(values.why, values.wait) if values.why else None
         return Looked(pieces, frozenset(values.read), why)
 
     async def _here(self, ask: Ask) -> Said | None:

@@ -40,9 +40,10 @@ class Asks(Record, array_like=True):
 
 
 class Values(Record, array_like=True):
-    """What there is under each key. A key that is missing is missing in the partitions that were `read`.
+    """What there is under each key; nothing at all where the question could not be answered.
 
-    `why` the others were not; `wait`: seconds after which to ask again.
+    A key that is missing is missing in the partitions that were `read`; they are left out where none is. `why` others
+    were not; `wait`: seconds after which to ask again.
     """
 
     held: list[list[Held]] = []

@@ -215,6 +215,19 @@ async def test_an_address_that_another_application_has_taken_is_not_ready(shared
     await stranger.web.stop()
 
 
+@pytest.mark.parametrize("stale", ["", "?stale=true"])
+async def test_a_worker_of_another_release_may_lack_a_table(
+    shared: Pair, stale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (key,) = keys_of(2, 1)
+    await shared.first.commit()
+    monkeypatch.delitem(shared.second.running.queries.local.access._tables, "totals")
+    answer = await shared.first.asking.get(f"/v1/tables/totals/{key}{stale}")
+    assert answer.status == (503 if not stale else 200)
+    assert stale or "worker second: there is no table 'totals'" in answer.json["detail"]
+    assert (await shared.first.asking.get("/v1/tables/totals")).status == 503
+
+
 @pytest.mark.parametrize(
     ("type_", "body", "status"),
     [("application/json", b"{}", 415), ("application/msgpack", b"\xc1", 422), ("application/msgpack", b"", 422)],
