@@ -126,7 +126,10 @@ class Settings:
         None, "Whether `POST /v1/topics/{topic}` may produce. Default: with the embedded broker only."
     )
     web_advertised_url: str | None = setting(
-        None, "Where other workers reach this one's web server. Default: `web_host` and `web_port`.", valid=_http
+        None,
+        "Where other workers reach this one's web server. Default: `web_host` and `web_port`. With several processes "
+        "its host counts alone: each process has a port of its own.",
+        valid=_http,
     )
     web_token: str | None = setting(
         None,
