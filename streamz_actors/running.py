@@ -62,9 +62,9 @@ class Running:
         finally:
             if self._link.runtime is self:
                 self._link.runtime = None
-            await self.queries.close()
             if self.web is not None:
                 await self.web.stop()
+            await self.queries.close()
 
     async def ready(self) -> None:
         """Returns when partitions are assigned and their tables restored, or when it is known that it is a spare."""
