@@ -78,12 +78,29 @@ class PartitionBuffer:
         self._head, self._poison, self.at, self.count = None, None, 0, 0
 
 
+Lag = Callable[[TopicPartition], int | None]
+"""How much of a partition is known to be still on its way; None: nothing is known."""
+
+
+def none_behind(partition: TopicPartition) -> int:
+    """All that there is has arrived."""
+    return 0
+
+
 class Buffer:
-    """The partitions of one task, in the order in which ties are broken."""
+    """The partitions of one task, in the order in which ties are broken.
+
+    Which of several comes next can't be said while one of them has nothing here, but more at the broker (or perhaps
+    more: it has not answered yet). Then all wait, as in Kafka Streams with a `max.task.idle.ms` of 0.
+    """
 
     def __init__(
-        self, partitions: Iterable[TopicPartition], open_: Callable[[TopicPartition, RawBatch], Opened]
+        self,
+        partitions: Iterable[TopicPartition],
+        open_: Callable[[TopicPartition, RawBatch], Opened],
+        lag: Lag = none_behind,
     ) -> None:
+        self._lag = lag
         self.partitions = {
             partition: PartitionBuffer(partition, lambda raw, partition=partition: open_(partition, raw))  # type: ignore[misc]
             for partition in sorted(partitions)
@@ -95,6 +112,11 @@ class Buffer:
     @property
     def count(self) -> int:
         return sum(partition.count for partition in self.partitions.values())
+
+    def awaited(self) -> frozenset[TopicPartition]:
+        """The partitions of which nothing is here, where others have something that may have to wait for them."""
+        empty = frozenset(place for place, partition in self.partitions.items() if partition.head() is None)
+        return empty if len(empty) < len(self.partitions) else frozenset()
 
     def clear(self) -> None:
         for partition in self.partitions.values():
@@ -109,6 +131,8 @@ class Buffer:
         for partition in self.partitions.values():
             head = partition.head()
             if head is None:
+                if self._lag(partition.partition) != 0 and len(self.partitions) > 1:
+                    return None
                 continue
             if partition.at >= len(head):
                 return partition.take(partition.at)

@@ -18,7 +18,7 @@ from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import HandlerError, StreamzError, UsageError
 from streamz_actors.stores.abc import Shelf
 from streamz_actors.tables.mapping import State
-from streamz_actors.tasks.buffer import Buffer, Opened, Run
+from streamz_actors.tasks.buffer import Buffer, Lag, Opened, Run, none_behind
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
 from streamz_actors.tasks.source import Source
@@ -48,6 +48,7 @@ class Task:
         collector: RecordCollector,
         failures: Failures,
         wake: Callable[[], None],
+        lag: Lag = none_behind,
     ) -> None:
         self.sub, self.partition, self.clock, self.collector = sub, partition, clock, collector
         self.name = f"{sub.name}-{partition}"
@@ -83,7 +84,7 @@ class Task:
         def open_(place: TopicPartition, raw: RawBatch) -> Opened:
             return openers[place.topic].open(raw)
 
-        self.buffer = Buffer(partitions, open_)
+        self.buffer = Buffer(partitions, open_, lag)
 
     @property
     def partitions(self) -> frozenset[TopicPartition]:

@@ -168,6 +168,13 @@ class Consumer(ABC):
         """The next record returned for this partition is the first at or after `offset`."""
 
     @abstractmethod
+    def lag(self, partition: TopicPartition) -> int | None:
+        """How many offsets the log was known to reach beyond what was returned, when the broker was last heard of it.
+
+        None while nothing is known: just assigned, or not assigned at all.
+        """
+
+    @abstractmethod
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commits positions. Raises CommitError if this member lost its place in the group, or there is no answer."""
 

@@ -109,7 +109,11 @@ class AssignedTasks:
             collector=self._collector,
             failures=self._failures,
             wake=self._wake,
+            lag=self._lag,
         )
+
+    def _lag(self, place: TopicPartition) -> int | None:
+        return self.consumer.lag(place) if self.consumer is not None else None
 
     async def _take_over(self, new: Sequence[Task], consumer: Consumer, discard: Callable[[], None]) -> None:
         """Begins with new tasks where the group has committed. Those without state are opened at once."""
@@ -246,9 +250,11 @@ class AssignedTasks:
                 self._pause(task)
 
     def _pause(self, task: Task) -> None:
+        """But for partitions that what is here may be waiting for."""
         assert self.consumer is not None
-        self.consumer.pause(task.partitions)
-        self._paused |= task.partitions
+        full = task.partitions - task.buffer.awaited()
+        self.consumer.pause(full)
+        self._paused |= full
 
     def resume(self) -> None:
         """Lets records come again for tasks that have worked off half of what they may hold."""
@@ -256,9 +262,11 @@ class AssignedTasks:
             return
         limit = self._spec.settings.max_buffered_records // 2
         for task in self.running():
-            if task.unfinished <= limit and task.partitions & self._paused:
-                self.consumer.resume(task.partitions)
-                self._paused -= task.partitions
+            if not task.partitions & self._paused:
+                continue
+            places = task.partitions if task.unfinished <= limit else task.buffer.awaited()
+            self.consumer.resume(places & self._paused)
+            self._paused -= places
 
     def fetched(self) -> dict[TopicPartition, int]:
         """Where the consumer must go on for tasks that are kept over a rebalance."""

@@ -112,6 +112,23 @@ class GroupContract:
         await turns_until(lambda: len(member.rows) >= 11, member)
         assert [row.offset for row in member.rows if row.partition == 0] == [0, 1, 2, 3, 4]
 
+    async def test_the_lag_is_what_is_known_to_be_there_and_was_not_returned(
+        self, topic: MakeTopic, names: Names, producer: Producer, join: Join
+    ) -> None:
+        name = await topic(partitions=2)
+        first, second = TopicPartition(name, 0), TopicPartition(name, 1)
+        await send(producer, name, numbered(5), partition=0)
+        member = await join([name], names("group"))
+        lag = member.consumer.lag
+        assert lag(first) is None
+        await turns_until(lambda: len(member.rows) == 5 and lag(first) == 0 and lag(second) == 0, member)
+        assert lag(TopicPartition("unknown", 0)) is None
+        member.consumer.pause([first])
+        await send(producer, name, numbered(3), partition=0)
+        await turns_until(lambda: lag(first) == 3, member)
+        member.consumer.resume([first])
+        await turns_until(lambda: len(member.rows) == 8 and lag(first) == 0, member)
+
     async def test_seek_within_on_assigned_acts_before_the_first_record(
         self, topic: MakeTopic, names: Names, producer: Producer, join: Join
     ) -> None:

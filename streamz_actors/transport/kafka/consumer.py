@@ -184,6 +184,9 @@ class KafkaConsumer(Consumer):
         if self._buffer is not None:
             self._buffer.seek(partition, offset)
 
+    def lag(self, partition: TopicPartition) -> int | None:
+        return self._buffer.lag(partition) if self._buffer is not None else None
+
     # ---- offsets
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
+from aiokafka.consumer.fetcher import READ_COMMITTED
+
 from streamz_actors.clock import Clock
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.transport.kafka.records import Response
@@ -49,6 +51,20 @@ class Buffer:
     def position(self, partition: TopicPartition) -> int | None:
         """After what was given out; None: nothing was, and nobody has said where to start."""
         return self._positions.get(partition)
+
+    def lag(self, partition: TopicPartition) -> int | None:
+        """Between what was given out and the end, as the last response told it; None: it has not told yet."""
+        if partition not in self._held:
+            return None
+        state = self._subscription.subscription.assignment.state_value(partition)
+        position = self._positions.get(partition)
+        if position is None and state is not None and state.has_valid_position:
+            position = state.position
+        if position is None or state is None or state.highwater is None:
+            return None
+        stable = self._fetcher._isolation_level == READ_COMMITTED and state.lso is not None
+        end: int = state.lso if stable else state.highwater
+        return max(0, end - position)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         if partition not in self._held:

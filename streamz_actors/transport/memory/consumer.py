@@ -146,6 +146,9 @@ class MemoryConsumer(Consumer):
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._fetcher.seek(partition, offset)
 
+    def lag(self, partition: TopicPartition) -> int | None:
+        return self._fetcher.lag(partition) if self._assigned is not None and partition in self._assigned else None
+
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         if foreign := sorted(offsets.keys() - self.assignment()):
             raise CommitError(

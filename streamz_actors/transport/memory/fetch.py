@@ -80,6 +80,10 @@ class Fetcher:
     def position(self, partition: TopicPartition) -> int:
         return self._cursor(partition).position
 
+    def lag(self, partition: TopicPartition) -> int:
+        cursor = self._cursor(partition)
+        return max(0, cursor.log.end - cursor.position)
+
     def collect(self) -> list[RawBatch]:
         """At most POLL_RECORDS of what can be read now, one batch a partition; what is left goes first next time."""
         batches: list[RawBatch] = []

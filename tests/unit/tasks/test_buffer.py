@@ -53,6 +53,29 @@ def test_a_single_partition_is_one_run() -> None:
     assert buffer.count == 0
 
 
+def test_nothing_is_chosen_while_a_partition_without_records_is_known_to_have_more_or_not_known_at_all() -> None:
+    lag: dict[TopicPartition, int | None] = {A: 0, B: None}
+    buffer = Buffer([A, B], open_plain, lambda place: lag[place])
+    buffer.add(raw(A, [1, 2]))
+    assert buffer.next_run(10) is None
+    assert buffer.awaited() == {B}
+    lag[B] = 3
+    assert buffer.next_run(10) is None
+    buffer.add(raw(B, [0]))
+    lag[B] = 2
+    assert drained(buffer) == ["b0"]
+    lag[B] = 0
+    assert drained(buffer) == ["a0", "a1"]
+    assert buffer.awaited() == frozenset()
+
+
+def test_a_task_of_one_partition_waits_for_nothing() -> None:
+    buffer = Buffer([A], open_plain, lambda place: None)
+    buffer.add(raw(A, [1]))
+    assert buffer.awaited() == frozenset()
+    assert drained(buffer) == ["a0"]
+
+
 def test_the_lowest_head_goes_first_and_a_run_ends_where_another_head_is_lower() -> None:
     buffer = Buffer([A, B], open_plain)
     buffer.add(raw(A, [1, 2, 6, 7]))
