@@ -36,29 +36,28 @@ class TopicColumns:
         self.headers: list[Headers] | None = None
         """None as long as no row has any."""
 
+    def takes_keys(self, batch: Batch) -> bool:
+        """Whether the batch's keys leave as they came."""
+        return batch.raw_keys is not None and batch.key_schema == self.topic.key_schema
+
     def passed(self, batch: Batch) -> Column | None:
         """The batch's values, if each may leave with the bytes that it came with: nobody can have changed them."""
-        topic = self.topic
-        unchanged = topic.value_schema.immutable and batch.value_schema == topic.value_schema
-        if not unchanged or batch.key_schema != topic.key_schema or batch.raw_values is None or batch.raw_keys is None:
-            return None
-        return batch.values
+        schema = self.topic.value_schema
+        return batch.values if schema.immutable and batch.raw_values and batch.value_schema == schema else None
 
-    def pass_on(self, batch: Batch, rows: Sequence[int]) -> None:
-        """Rows of a batch for which `passed` holds."""
-        raw_keys, raw_values, timestamps = batch.raw_keys, batch.raw_values, batch.timestamps
-        assert raw_keys is not None
-        assert raw_values is not None
-        self.keys += [raw_keys[row] for row in rows]
-        self.values += [raw_values[row] for row in rows]
-        self.timestamps += [timestamps[row] for row in rows]
+    def extend(self, batch: Batch, rows: Sequence[int], values: Sequence[bytes | None]) -> None:
+        """Values under the keys and timestamps of rows; `takes_keys` holds for the batch."""
+        assert batch.raw_keys is not None
+        self.keys += map(batch.raw_keys.__getitem__, rows)
+        self.values += values
+        self.timestamps += map(batch.timestamps.__getitem__, rows)
         if self.headers is not None:
             self.headers += [()] * len(rows)
 
     def put(self, batch: Batch, index: int, value: Any) -> None:
         """A value under the key and timestamp of a row."""
         self.values.append(self._encode(value))
-        if batch.raw_keys is not None and batch.key_schema == self.topic.key_schema:
+        if batch.raw_keys is not None and self.takes_keys(batch):
             self.keys.append(batch.raw_keys[index])
         else:
             self.keys.append(self._encode_key(batch.key_at(index)))
@@ -104,8 +103,8 @@ class TopicColumns:
 class Outbox:
     """The sinks of one actor. An event's yields leave together when it is done, or never.
 
-    An event's own value that nobody can have changed is only noted by its row (`_passed`); all else becomes columns.
-    What was noted comes behind what the columns hold.
+    What goes to one topic under the keys of the rows, the usual case, is noted by row and encoded value, and becomes
+    columns a run at a time; all else becomes columns at once. What was noted comes behind what the columns hold.
     """
 
     def __init__(
@@ -127,7 +126,12 @@ class Outbox:
         self._batch: Batch | None = None
         self._given: Column = []
         """Of the batch that the rows are of: its values where they may pass as they came, else what nobody yields."""
-        self._passed: list[int] = []
+        self._came: Column = []
+        """The bytes that they came as."""
+        self._encode: Callable[[Any], bytes | None] | None = None
+        """Of the only topic, where values can be noted."""
+        self._noted: list[int] = []
+        self._values: list[bytes | None] = []
         self._rows = 0
         """In every column: each yield goes to every topic."""
         self._last: tuple[Batch, int] | None = None
@@ -142,31 +146,39 @@ class Outbox:
         if batch is not self._batch:
             self._enter(batch)
         if out is self._given[index]:
-            self._passed.append(index)
+            value = self._came[index]
+        elif self._encode is not None and type(out) is not Out:
+            value = self._encode(out)
         else:
             self._put(batch, index, out)
+            return
+        self._noted.append(index)
+        self._values.append(value)
 
     def _enter(self, batch: Batch) -> None:
         """The rows to come are of this batch. They leave at the end of this turn of the loop."""
         self._settle()
-        self._batch = batch
-        passing = not self.holds and batch.headers is None and len(self._columns) == 1
-        given = self._columns[0].passed(batch) if passing else None
+        self._batch, self._encode = batch, None
+        given: Column | None = None
+        if len(self._columns) == 1 and not self.holds and batch.headers is None:
+            column = self._columns[0]
+            if column.takes_keys(batch):
+                given, self._encode = column.passed(batch), column.topic.value_schema.encode
         self._given = [_NOBODY_S] * len(batch) if given is None else given
+        self._came = batch.raw_values or []
         if not self._scheduled and self._columns:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)
 
     def _settle(self, index: int = -1) -> int:
         """What was noted becomes columns; how many of the rows, the last ones, are `index`."""
-        passed, batch = self._passed, self._batch
-        if not passed or batch is None:
+        noted, values, batch = self._noted, self._values, self._batch
+        if not noted or batch is None:
             return 0
-        self._passed = []
-        for column in self._columns:
-            column.pass_on(batch, passed)
-        self._rows += len(passed)
-        return trailing(passed, index)
+        self._noted, self._values = [], []
+        self._columns[0].extend(batch, noted, values)
+        self._rows += len(noted)
+        return trailing(noted, index)
 
     def _put(self, batch: Batch, index: int, out: Any) -> None:
         mine = self._settle(index)

@@ -61,7 +61,7 @@ class State:
 
     def get(self, key: Any) -> Any:
         """The value, or None."""
-        return self.logged.get(self.encode_key(key))
+        return self.logged.get(self._last_raw if key is self._last_key else self.encode_key(key))
 
     def timestamped(self, key: Any) -> tuple[Any, int] | None:
         """The value and its time in ms, or None."""
