@@ -281,7 +281,8 @@ class App:
             producer_config=settings.producer_config,
         )
         backend = make_backend(settings.store_url, settings.data_dir, settings.app_id)
-        name = settings.group_instance_id or f"{socket.gethostname()}-{settings.web_port or os.getpid()}"
+        port = settings.web_port if settings.web_enabled else 0
+        name = settings.group_instance_id or f"{socket.gethostname()}-{port or os.getpid()}"  # differs on one machine
         if siblings is not None:
             name = f"{name}-{siblings.number}"
             if settings.group_instance_id:
