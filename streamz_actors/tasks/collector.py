@@ -49,7 +49,7 @@ class RecordCollector(Collector):
     def __init__(self, producer: Producer, counts: Mapping[str, int], failed: Callable[[ProduceError], None]) -> None:
         self._producer, self._counts, self._failed = producer, counts, failed
         self._pending: dict[TopicPartition, Columns] = {}
-        self._partition_of: dict[str, dict[bytes, int]] = {}
+        self._partition_of: dict[tuple[str, int], dict[bytes, int]] = {}
         self._scheduled = False
         self._outstanding = 0
         self._deliveries: set[asyncio.Future[Delivery]] = set()
@@ -96,7 +96,7 @@ class RecordCollector(Collector):
 
     def _spread(self, topic: str, keys: Sequence[bytes | None], count: int) -> list[list[int]]:
         """Row numbers by partition."""
-        known = self._partition_of.setdefault(topic, {})
+        known = self._partition_of.setdefault((topic, count), {})
         if len(known) > CACHED_KEYS:
             known.clear()
         rows: list[list[int]] = [[] for _ in range(count)]
