@@ -1,4 +1,4 @@
-"""Workers of `apps/orders` on a real Kafka: state that survives, a spare that takes over, clear words at the end."""
+"""Workers of `apps/orders` on a real Kafka: state that survives, sharing, clear words at the end."""
 
 import asyncio
 import shutil
@@ -59,21 +59,30 @@ async def test_totals_go_on_over_a_restart_with_and_without_local_state(
     assert (await table(kafka, "orders-turnover-changelog"))["EUR"] == 15.0
 
 
-async def test_a_second_worker_waits_as_a_spare_and_takes_over_when_the_first_is_killed(
+async def test_two_workers_share_the_partitions_and_one_has_all_when_the_other_stops_or_is_killed(
     kafka: Transport, kafka_url: str, producer: Producer, tmp_path: Path
 ) -> None:
+    accounts = [f"account-{number}" for number in range(20)]
     with worker("apps.orders", kafka_url, tmp_path, "first") as first:
-        await order(producer, "bob", 1.0)
-        await until_total(kafka, "bob", 1.0)
-        with worker("apps.orders", kafka_url, tmp_path, "second") as second:
-            await asyncio.to_thread(second.until_it_says, "waiting as a spare")
-            await order(producer, "bob", 1.0)
-            await until_total(kafka, "bob", 2.0)
-            first.popen.send_signal(signal.SIGKILL)
-            await order(producer, "bob", 1.0)
-            await until_total(kafka, "bob", 3.0)
-            second.popen.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(second.wait) == 0
+        await asyncio.to_thread(first.until_it_says, "ready")
+        for round_, ending in enumerate((signal.SIGTERM, signal.SIGKILL), 1):
+            name = f"second-{round_}"
+            with worker("apps.orders", kafka_url, tmp_path, name) as second:
+                await asyncio.to_thread(second.until_it_says, "workers in all: 2")
+                for account in accounts:
+                    await order(producer, account, 1.0)
+                for account in accounts:
+                    await until_total(kafka, account, 2.0 * round_ - 1)
+                second.popen.send_signal(ending)
+                assert await asyncio.to_thread(second.wait) == (0 if ending is signal.SIGTERM else -ending)
+            for account in accounts:
+                await order(producer, account, 1.0)
+            for account in accounts:
+                await until_total(kafka, account, 2.0 * round_)
+        first.popen.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(first.wait) == 0
+    totals = await table(kafka, "orders-totals-changelog")
+    assert {account: totals[account] for account in accounts} == dict.fromkeys(accounts, 4.0)
 
 
 async def test_a_topic_with_another_partition_count_is_refused_before_anything_is_consumed(
