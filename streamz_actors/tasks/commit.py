@@ -1,9 +1,9 @@
 """The commit, in numbered steps. Offsets move only here, and only after everything that they caused is delivered.
 
-    1  stop stepping, and let changes of tables reach those who follow them       (the caller does: `Task.follow`)
+    1  let changes of tables reach those who follow them; a task stands between two steps   (the caller: `Task.follow`)
     2  hand on what finished events have yielded; take the committable offsets, then the overlays: what is written from
-       now on belongs to the next commit
-    3  send the overlays to the changelogs; wait for every outstanding send, and check each one
+       now on belongs to the next commit. 1 and 2 are one turn of the loop; then tasks go on
+    3  send the overlays to the changelogs; wait for every send that is outstanding now, and check each one
     4  commit the offsets
     5  apply the overlays to the stores, in chunks with the changelog position that each covers
 
@@ -63,7 +63,7 @@ async def commit(
 
     Raises ProduceError (step 3) and CommitError (step 4); the tasks' uncommitted state must then be dropped.
     """
-    # 1: the caller does not step while this runs; actors of an at-least-once application go on.
+    # 1: the caller has seen to it in this turn of the loop.
     watch("stopped")
     # 2
     for task in tasks:

@@ -1,4 +1,8 @@
-"""When a worker commits, which of its tasks can be, and what follows a commit that failed."""
+"""When a worker commits, which of its tasks can be, and what follows a commit that failed.
+
+A commit runs beside the loop: what is written and sent after it has taken its part belongs to the next one. So tasks go
+on while the broker acknowledges; only one that a commit has to wait for stands still.
+"""
 
 import asyncio
 import logging
@@ -17,7 +21,10 @@ from streamz_actors.worker.purge import Purge
 logger = logging.getLogger("streamz_actors.worker")
 
 MOST_WRITTEN = 250_000
-"""Keys written since the last commit, over all tables, at which the next does not wait for its time."""
+"""Keys written since the last commit, over all tables, at which the next does not wait for its time.
+
+Twice as many, and nothing more is stepped until the commit under way has ended.
+"""
 
 
 class Committing:
@@ -39,6 +46,7 @@ class Committing:
         self._clock, self._interval, self._watch, self._failed, self._wake = clock, interval, watch, failed, wake
         self.lock = asyncio.Lock()
         self.commits = 0
+        self._under_way: asyncio.Task[None] | None = None
         self._due = 0.0
         self._late: set[str] = set()
         """Tasks that were in the middle of a step when a commit was due."""
@@ -49,14 +57,46 @@ class Committing:
 
     @property
     def left(self) -> float:
-        """Seconds until the next commit."""
-        return max(0.0, self._due - self._clock.monotonic())
+        """Seconds until the next commit; one that is under way says by itself when it has ended."""
+        return self._interval if self.under_way else max(0.0, self._due - self._clock.monotonic())
+
+    @property
+    def under_way(self) -> bool:
+        return self._under_way is not None
 
     @property
     def due(self) -> bool:
-        tasks = self._assigned.by_name
-        ended = any(name in self._late and task.settled for name, task in tasks.items())
-        return ended or not self.left or sum(task.dirty for task in tasks.values()) > MOST_WRITTEN
+        if self.under_way:
+            return False
+        ended = any(name in self._late and task.settled for name, task in self._assigned.by_name.items())
+        return ended or not self.left or self._written > MOST_WRITTEN
+
+    @property
+    def choked(self) -> bool:
+        """Whether so much has been written during a commit that it must end first."""
+        return self.under_way and self._written > 2 * MOST_WRITTEN
+
+    @property
+    def _written(self) -> int:
+        return sum(task.dirty for task in self._assigned.by_name.values())
+
+    def start(self) -> None:
+        """Commits beside the loop, which is woken when it has ended and is then to `collect` it."""
+        self._under_way = asyncio.create_task(self.commit(), name="commit")
+        self._under_way.add_done_callback(lambda _: self._wake())
+
+    def collect(self) -> None:
+        """Takes note of a commit that has ended. Raises what it raised."""
+        if self._under_way is not None and self._under_way.done():
+            ended, self._under_way = self._under_way, None
+            ended.result()
+
+    async def stop(self) -> None:
+        """Gives up a commit that is under way."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.gather(self._under_way, return_exceptions=True)
+            self._under_way = None
 
     def awaits(self, task: Task) -> bool:
         """Whether a task is to begin no further step, so that it can be committed."""

@@ -220,6 +220,7 @@ class Worker:
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
+        await self._committing.stop()
         await self._background.stop()
         await self._channels.stop()
         await self.assigned.close()
@@ -261,6 +262,7 @@ class Worker:
         """One round of the loop; waits at its end if there is nothing to do."""
         self.turns += 1
         self._wakeup.clear()
+        self._committing.collect()
         self._take_in()
         if self.members.pending and not self.members.rebalancing:
             await self._reassign()
@@ -268,7 +270,7 @@ class Worker:
         if self._ticking:
             self.tick()
         if self._committing.due and not self.members.rebalancing:
-            await self.commit()
+            self._committing.start()
         if self._failure is None and not self._stopping:
             await self._wait(busy)
 
@@ -287,7 +289,7 @@ class Worker:
 
     async def _step(self) -> bool:
         """One run of every task; whether anything was done."""
-        if self.collector.outstanding > IN_FLIGHT or self.members.rebalancing:
+        if self.collector.outstanding > IN_FLIGHT or self._committing.choked or self.members.rebalancing:
             return False
         busy = False
         for task in self.tasks.values():
@@ -425,6 +427,7 @@ class Worker:
             and all(task.status is TaskStatus.RUNNING and task.idle for task in self.tasks.values())
             and self._channels.idle
             and self.collector.idle
+            and not self._committing.under_way
             and not self._wakeup.is_set()
             and (self._polling is None or not self._polling.done())
         )

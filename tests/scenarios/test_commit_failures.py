@@ -279,3 +279,27 @@ async def test_a_table_of_a_topic_is_restored_to_what_is_committed_and_no_furthe
     assert values(driver, "out") == [1, 1]  # the order is of a time before the new price
     assert dict(driver.table("prices")) == {"a": 2}
     await driver.stop()
+
+
+async def test_tasks_go_on_while_a_commit_waits_for_the_broker() -> None:
+    site = Site()
+    app, topic = counting("beside")
+    transport = FaultyTransport(site.broker)
+    running, life = await site.begin(app, transport=transport, commit_interval=1.0)
+    counts = running.worker.states("counts")[0]
+    await topic.send(key="a", value=1)
+    await site.settle(running)
+    transport.holding = True
+    due = site.clock.monotonic() + 1.0
+    while site.clock.advance_to_next(due):
+        await turns()
+    transport.holding = False
+    await topic.send(key="a", value=2)
+    await turns()
+    meanwhile = (counts.get("a"), running.worker.commits)
+    transport.release()
+    await site.settle(running)
+    assert meanwhile == (2, 0)
+    assert (running.worker.commits, site.committed("beside", "in")) == (1, 1)
+    await ended(running, life, site.clock)
+    assert site.committed("beside", "in") == 2
