@@ -137,7 +137,8 @@ class LoggedStore:
         if self._missed < COLD:
             self._missed = 0
             return
-        wanted = set(keys).difference(self.overlay, self._young, self._old)
+        # One layer at a time: given several at once, a set walks through every key of the second and third.
+        wanted = set(keys).difference(self.overlay).difference(self._young).difference(self._old)
         wanted.discard(None)
         missing = cast("list[bytes]", list(wanted))
         self._missed = len(missing)

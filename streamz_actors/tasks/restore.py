@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import OffsetOutOfRange
-from streamz_actors.stores.abc import Store
-from streamz_actors.stores.logged import CHUNK, stamp
+from streamz_actors.stores.abc import Pair, Store
+from streamz_actors.stores.logged import CHUNK, stamped
 from streamz_actors.tasks.task import Task
 from streamz_actors.transport.abc import Admin, RawBatch, Reader, Transport
 from streamz_actors.types import TopicPartition
@@ -203,13 +204,13 @@ async def apply(
     for start in range(0, size, CHUNK):
         stop = min(size, start + CHUNK)
         covered = raw.next_offset if stop == len(raw) else raw.offsets[stop]
-        rows = zip(raw.keys[start:stop], raw.values[start:stop], raw.timestamps[start:stop], strict=True)
-        store.write(
-            (
-                (key, None if value is None else stamp(timestamp, value))
-                for key, value, timestamp in rows
-                if key is not None
-            ),
-            covered,
-        )
+        store.write(_rows(raw, slice(start, stop)), covered)
         await pause()
+
+
+def _rows(raw: RawBatch, rows: slice) -> Iterable[Pair]:
+    """What is to be written: of a key that comes more than once, the last; of a record without a key, nothing."""
+    values = stamped(raw.timestamps[rows], raw.values[rows])
+    latest = dict(zip(raw.keys[rows], values, strict=True))
+    latest.pop(None, None)
+    return cast("Iterable[Pair]", latest.items())

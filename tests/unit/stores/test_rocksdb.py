@@ -260,7 +260,7 @@ class TestPlaces:
         for section in ours:
             assert "compression=kLZ4Compression" in section
             assert "filter_policy=bloomfilter" in section
-            assert f"write_buffer_size={16 << 20}" in section
+            assert f"write_buffer_size={8 << 20}" in section
 
     def test_all_tasks_share_one_block_cache(self, tmp_path: Path) -> None:
         backend = RocksBackend(tmp_path, block_cache_bytes=64 << 20)
