@@ -312,9 +312,14 @@ class Task:
         return not self._changes and self._step is None
 
     @property
+    def worked_off(self) -> bool:
+        """Whether everything that was stepped is done, or waits for a timer of the framework."""
+        return self._step is None and all(leg.idle() for leg in self._legs)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing moves until something arrives or a timer of the framework fires."""
-        return self.settled and not self.buffer.count and all(leg.idle() for leg in self._legs)
+        return self.settled and not self.buffer.count and self.worked_off
 
     @property
     def dirty(self) -> int:

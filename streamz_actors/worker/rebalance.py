@@ -1,7 +1,8 @@
 """A rebalance, as the tasks of this worker go through it. Every one of the group's partitions is taken and given anew.
 
-    revoke      1  nothing is polled, stepped or given to an actor any more
-    (awaited)   2  what actors have in hand ends, as far as it does within GRACE
+    revoke      1  nothing is polled or stepped any more; actors work off what they have got, as far as they do within
+                   WORK: else records behind an unfinished one would come again elsewhere, though they are done
+    (awaited)   2  nothing is given to an actor any more; what is in hand ends, as far as it does within GRACE
                 3  all tasks are committed
                 4  all tasks are frozen: nothing leaves them, as they may be somebody else's from now on
     carry_out   5  if this worker has lost its place in the group meanwhile: all tasks are dropped
@@ -16,11 +17,10 @@ its event is not committed; if the task stays, the handler has not noticed anyth
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from streamz_actors.clock import Clock
-from streamz_actors.tasks.task import Task
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.committing import Committing
 from streamz_actors.worker.growth import outdated
@@ -29,8 +29,10 @@ from streamz_actors.worker.provision import Provision
 
 logger = logging.getLogger("streamz_actors.worker")
 
+WORK: Final = 0.5
+"""Seconds for what actors have got: the group waits meanwhile."""
 GRACE: Final = 2.0
-"""Seconds for what is in hand, well below the time that a group waits for its members (30 s)."""
+"""Seconds for that and for what is in hand, well below the time that a group waits for its members (30 s)."""
 LOOK: Final = 0.05
 """Seconds between two looks at what tells nobody that it has come to rest: an actor that waits for a retry."""
 
@@ -44,10 +46,13 @@ class Rebalance:
     async def revoke(self) -> None:
         """Brings the tasks to rest (steps 1 to 4), in the order given above."""
         tasks = self._tasks.running()
-        # 1, 2
+        deadline = self._clock.monotonic() + GRACE
+        # 1
+        await self._until(lambda: all(task.worked_off or task.frozen for task in tasks), deadline - GRACE + WORK)
+        # 2
         for task in tasks:
             task.drain()
-        await self._rest(tasks)
+        await self._until(lambda: all(task.drained or task.frozen for task in tasks), deadline)
         # 3
         if tasks:
             await self._committing.commit()
@@ -55,9 +60,8 @@ class Rebalance:
         for task in self._tasks.running():
             task.freeze()
 
-    async def _rest(self, tasks: Sequence[Task]) -> None:
-        deadline = self._clock.monotonic() + GRACE
-        while not all(task.drained or task.frozen for task in tasks) and self._clock.monotonic() < deadline:
+    async def _until(self, done: Callable[[], bool], deadline: float) -> None:
+        while not done() and self._clock.monotonic() < deadline:
             self.moved.clear()
             timer = self._clock.call_later(LOOK, self.moved.set)
             try:
