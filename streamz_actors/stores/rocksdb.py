@@ -323,8 +323,8 @@ class RocksBackend(Backend):
     def open(self, task: str, stores: Mapping[str, str]) -> RocksShelf:
         path = self._directory(task)
         place = f"state directory {path}"
-        # Every family found has to be opened, and with our options: those on disk know no shared cache. New ones are made
-        # on the way, all at once: one by one takes five times as long.
+        # Every family found has to be opened, and with our options: those on disk know no shared cache. New ones are
+        # made on the way, all at once: one by one takes five times as long.
         families = {*self._families(path), *(_FAMILY + name for name in stores)}
         try:
             database = Rdict(str(path), self._options, column_families=dict.fromkeys(families, self._options))
