@@ -261,6 +261,24 @@ class TestPlaces:
             assert "compression=kLZ4Compression" in section
             assert "filter_policy=bloomfilter" in section
             assert f"write_buffer_size={8 << 20}" in section
+            assert "memtable_whole_key_filtering=true" in section
+
+    def test_filters_do_not_live_in_the_block_cache(self, tmp_path: Path) -> None:
+        """A filter larger than a shard of the cache would be read anew for each key."""
+        backend = RocksBackend(tmp_path, block_cache_bytes=1 << 20)
+        shelf = filled(backend)
+        shelf.flush()
+        assert shelf.stores["busy"].get(b"0500") is not None
+        assert (_property(shelf, "rocksdb.estimate-table-readers-mem") or 0) > 1_000 * 10 // 8
+        assert (_property(shelf, "rocksdb.block-cache-usage") or 0) < 10_000
+
+    def test_stores_may_be_added_to_a_place(self, backend: RocksBackend) -> None:
+        filled(backend).close()
+        shelf = backend.open("task", {**STORES, "new": "identity"})
+        shelf.stores["new"].write([(b"k", b"v")], 1)
+        assert shelf.stores["busy"].offset == 1_000
+        shelf.close()
+        assert backend.open("task", {"new": "identity"}).stores["new"].get(b"k") == b"v"
 
     def test_all_tasks_share_one_block_cache(self, tmp_path: Path) -> None:
         backend = RocksBackend(tmp_path, block_cache_bytes=64 << 20)

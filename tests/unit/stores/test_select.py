@@ -15,13 +15,21 @@ def test_memory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["rocksdb://", "rocksdb:", "rocksdb://?block_cache_mb=8&write_buffer_mb=4"])
+@pytest.mark.parametrize("url", ["rocksdb://", "rocksdb:", "rocksdb://?block_cache_mb=8&write_buffer_mb=4&read_cache_mb=2"])
 def test_rocksdb_lives_below_the_app_in_the_data_directory(tmp_path: Path, url: str) -> None:
     backend = make_backend(url, tmp_path, "app")
     assert isinstance(backend, RocksBackend)
     backend.open("task", {"s": "identity"})
     backend.close()
     assert (tmp_path / "app" / "task" / "CURRENT").exists()
+
+
+def test_how_much_is_kept_for_reading_may_be_said(tmp_path: Path) -> None:
+    backend = make_backend("rocksdb://?read_cache_mb=2", tmp_path, "app")
+    stores = [backend.open(task, {"s": "identity"}).stores["s"] for task in ("0", "1")]
+    assert stores[0].bound is stores[1].bound
+    assert stores[0].bound.limit == 2 << 20
+    backend.close()
 
 
 @pytest.mark.parametrize(
