@@ -44,6 +44,10 @@ class Inbox(Operator, Leg):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def process(self, batch: Batch) -> None:
+        if batch.raw_keys is not None:
+            for state in self._states.values():
+                if state.spec.key_schema == batch.key_schema:  # what handlers look up first: the events' own keys
+                    state.logged.load(batch.raw_keys)
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._actor(lane).run(), name=self._behaviour.name) for lane in self._lanes
