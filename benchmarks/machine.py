@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.contenders import BASELINES
 from benchmarks.environments import HERE, versions_of
 
-OURS = ("aiokafka", "aiohttp", "msgspec", "orjson", "rocksdict", "murmurhash2", "uvloop")
+OURS = ("aiokafka", "aiohttp", "google-crc32c", "msgspec", "orjson", "rocksdict", "murmurhash2", "uvloop")
 
 
 def describe(arguments: list[str]) -> dict[str, Any]:

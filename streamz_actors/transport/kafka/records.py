@@ -4,17 +4,43 @@ aiokafka makes an object of every record. Here its C parser is asked for a batch
 columns; which batches count (control records, aborted transactions) is decided as aiokafka's PartitionRecords does.
 """
 
+import struct
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import google_crc32c
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import MemoryRecords
 
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import Headers, TopicPartition
+
+
+class Fetched:
+    """The bytes of a response beside aiokafka's reader of them, which does not give them out: checksums need them."""
+
+    __slots__ = ("_records", "data", "has_next", "next_batch", "size_in_bytes")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._records = records = MemoryRecords(data)
+        self.has_next, self.next_batch, self.size_in_bytes = records.has_next, records.next_batch, records.size_in_bytes
+
+
+fetcher.MemoryRecords = Fetched
+"""Looked up there by name for each response."""
+
+NEWEST: Final = 2
+"""The format of record batches since Kafka 0.11; brokers convert older ones when they are asked for."""
+FRAME: Final = struct.Struct(">8xi4xbI")
+"""Of a batch: offset, size (of what follows it), leader epoch, format, checksum of what follows that."""
+COUNTED: Final = 12
+"""Bytes in front of what the size counts."""
 
 
 class Piece(NamedTuple):
@@ -22,17 +48,19 @@ class Piece(NamedTuple):
 
     batch: Any | None
     next_offset: int
+    begin: int
+    """Where it begins among the response's bytes."""
 
 
 class Response:
     """What one fetch brought for one partition. `end` is the position after all of it."""
 
-    __slots__ = ("_check_crcs", "_partition", "_pieces", "_position", "end")
+    __slots__ = ("_check_crcs", "_data", "_partition", "_pieces", "_position", "end")
 
     def __init__(self, partition: TopicPartition, records: Any) -> None:
         """`records` is aiokafka's PartitionRecords of this response, from which nothing has been taken."""
         self._partition = partition
-        self._check_crcs = records._check_crcs
+        self._check_crcs, self._data = records._check_crcs, records._records.data
         self._position: int = records.next_fetch_offset
         # Never started, it would hold itself and the response's bytes in a circle until a garbage collection.
         records._records_iterator = None
@@ -47,10 +75,10 @@ class Response:
         """The next whole batches, until they hold `records` records or the response ends."""
         columns = Columns()
         while self._pieces and len(columns) < records:
-            batch, next_offset = self._pieces.popleft()
+            batch, next_offset, begin = self._pieces.popleft()
             if batch is not None:
                 if self._check_crcs:
-                    verify(self._partition, batch)
+                    verify(self._partition, batch, self._data, begin)
                 columns.add(batch, self._position)
             self._position = next_offset
         return columns.freeze(self._partition, self._position)
@@ -58,22 +86,32 @@ class Response:
 
 def pieces(partition: TopicPartition, records: Any) -> Iterator[Piece]:
     memory, committed = records._records, records._isolation_level == READ_COMMITTED
+    end = 0
     while memory.has_next():
-        batch = memory.next_batch()
+        batch, begin = memory.next_batch(), end
+        end = begin + COUNTED + FRAME.unpack_from(memory.data, begin)[0]
         skipped = False
         if committed and batch.producer_id is not None:
             records._consume_aborted_up_to(batch.base_offset)
             if batch.is_control_batch:
-                verify(partition, batch)
+                verify(partition, batch, memory.data, begin)
                 if records._contains_abort_marker(batch):
                     records._aborted_producers.discard(batch.producer_id)
             skipped = batch.is_transactional and batch.producer_id in records._aborted_producers
-        yield Piece(None if skipped or batch.is_control_batch else batch, batch.next_offset)
+        yield Piece(None if skipped or batch.is_control_batch else batch, batch.next_offset, begin)
 
 
-def verify(partition: TopicPartition, batch: Any) -> None:
-    if not batch.validate_crc():
+def verify(partition: TopicPartition, batch: Any, data: bytes, begin: int) -> None:
+    if not intact(batch, data, begin):
         raise CorruptRecordException(f"a batch of {partition} before offset {batch.next_offset} has a wrong checksum")
+
+
+def intact(batch: Any, data: bytes, begin: int) -> bool:
+    """Whether a batch's checksum is right: by the processor's own instruction, where it has one (aiokafka: in C)."""
+    size, magic, checksum = FRAME.unpack_from(data, begin)
+    if magic != NEWEST or google_crc32c.implementation != "c":
+        return bool(batch.validate_crc())
+    return bool(google_crc32c.value(data[begin + FRAME.size : begin + COUNTED + size]) == checksum)
 
 
 class Columns:

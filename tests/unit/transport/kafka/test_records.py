@@ -10,12 +10,11 @@ import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamz_actors.transport.abc import RawBatch
-from streamz_actors.transport.kafka.records import Response
+from streamz_actors.transport.kafka.records import Fetched, Response
 from streamz_actors.types import TopicPartition
 
 PARTITION = TopicPartition("orders", 3)
@@ -37,7 +36,7 @@ def plain(count: int) -> Written:
 
 
 def foreign(data: bytes, position: int = 0, isolation: int = READ_UNCOMMITTED, aborted: Any = None) -> Any:
-    return PartitionRecords(PARTITION, MemoryRecords(data), aborted, position, None, None, True, isolation)
+    return PartitionRecords(PARTITION, Fetched(data), aborted, position, None, None, True, isolation)
 
 
 def response(data: bytes, position: int = 0, isolation: int = READ_UNCOMMITTED, aborted: Any = None) -> Response:
@@ -86,11 +85,16 @@ def test_a_run_ends_with_a_whole_batch() -> None:
     assert [(len(waiting.take(6)), waiting.empty), (len(waiting.take(6)), waiting.empty)] == [(10, False), (5, True)]
 
 
-def test_a_wrong_checksum_is_noticed() -> None:
-    damaged = bytearray(batch(0, plain(5)))
+@pytest.mark.parametrize("implementation", ["c", "python"])
+def test_a_wrong_checksum_is_noticed(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("google_crc32c.implementation", implementation)
+    whole = batch(0, plain(3))
+    damaged = bytearray(whole + batch(3, plain(5)))
     damaged[-1] ^= 1
+    waiting = response(bytes(damaged))
+    assert len(waiting.take(1)) == 3
     with pytest.raises(CorruptRecordException):
-        response(bytes(damaged)).take(100)
+        waiting.take(1)
 
 
 def test_aborted_batches_only_move_the_position_for_a_committed_reader() -> None:
