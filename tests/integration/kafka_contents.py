@@ -1,6 +1,7 @@
 """What a real Kafka holds: topics and tables, read from outside the application."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from streamz_actors.transport.abc import Transport
@@ -46,3 +47,13 @@ async def table(kafka: Transport, changelog: str) -> dict[str, Any]:
 async def count(kafka: Transport, topic: str) -> int:
     """Records of a topic that is never compacted."""
     return sum((await kafka.admin.end_offsets(await places_of(kafka, topic))).values())
+
+
+async def behind(kafka: Transport, group: str, topics: Iterable[str]) -> int:
+    """Records that an application has not committed, of these topics and of those in between that are its own."""
+    names = [topic.name for topic in await kafka.admin.list_topics()]
+    internal = [name for name in names if name.startswith(f"{group}-") and name.endswith("-repartition")]
+    places = [place for topic in (*topics, *internal) for place in await places_of(kafka, topic)]
+    ends = await kafka.admin.end_offsets(places)
+    committed = await kafka.admin.committed(group, places)
+    return sum(end - (committed[place] or 0) for place, end in ends.items())
