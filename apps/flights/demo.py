@@ -1,5 +1,7 @@
 """Worker and feeder in one process: `python -m apps.flights.demo [--kafka URL] [--speed X] [--disorder MINUTES]`.
 
+With `--kafka URL --workers 3` the workers are processes of their own: see several.py.
+
 Shows the progress and the carriers, then stays up for queries until it is interrupted. Run again it shows the same
 numbers: on the embedded broker all starts anew, on Kafka what was fed and counted is still there.
 """
@@ -9,23 +11,20 @@ import asyncio
 import logging
 import signal
 import sys
-from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as Grid
 
-from apps.flights import data
+from apps.flights import data, several
 from apps.flights.app import airlines, airports, app, carriers, planes, topics
 from apps.flights.feeder import Feed, checked, everything, feeding_options, send, unsent
-from apps.flights.models import CarrierStats, Flight
 from apps.flights.plan import Arrival, FeedMismatch
 from apps.flights.progress import Bars
+from apps.flights.remote import Refused
+from apps.flights.showing import LOOK_EVERY, counted_of, expected_of, show_carriers, until_stopped
+from apps.flights.workers import WorkersFailed
 from streamz_actors.errors import StreamzError
-
-LOOK_EVERY = 0.2
-"""Seconds between two looks at how far the application is."""
 
 EMBEDDED = "memory://"
 
@@ -54,22 +53,9 @@ async def demonstrate(options: argparse.Namespace, console: Console) -> None:
             await asyncio.sleep(LOOK_EVERY)
 
 
-async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Does the work, or gives it up when the user wants to stop. Raises what the work raises."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            await working
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
-
-
 async def feed_and_watch(whole: Feed, left: Feed, bars: Bars, speed: float | None) -> None:
     fed = bars.add("records fed", len(whole), len(whole) - len(left))
-    expected = Counter(arrival.value.carrier for arrival in whole.events if isinstance(arrival.value, Flight))
+    expected = expected_of(whole)
     counted = bars.add("flights counted", expected.total())
     await send(topics, left.reference, on_sent=lambda count: bars.advance(fed, count))
     await loaded({"airlines": airlines, "airports": airports, "planes": planes}, whole.reference)
@@ -77,7 +63,7 @@ async def feed_and_watch(whole: Feed, left: Feed, bars: Bars, speed: float | Non
         send(topics, left.events, speed=speed, on_sent=lambda count: bars.advance(fed, count))
     )
     try:
-        while (done := counted_of(expected)) < expected.total():
+        while (done := counted_of(expected, carriers)) < expected.total():
             bars.show(counted, done)
             if feeding.done():
                 feeding.result()
@@ -86,13 +72,6 @@ async def feed_and_watch(whole: Feed, left: Feed, bars: Bars, speed: float | Non
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
-
-
-def counted_of(expected: Mapping[str, int]) -> int:
-    """How many of the expected flights are counted. After a crash some may be counted twice (at-least-once): what one
-    carrier has too many must not hide what another still lacks.
-    """
-    return sum(min(stats.flights, expected.get(carrier, 0)) for carrier, stats in carriers.items())
 
 
 async def loaded(tables: Mapping[str, Mapping[str, Any]], reference: Sequence[Arrival]) -> None:
@@ -107,13 +86,7 @@ async def loaded(tables: Mapping[str, Mapping[str, Any]], reference: Sequence[Ar
 
 
 def show(console: Console, port: int) -> None:
-    known: dict[str, CarrierStats] = dict(carriers.items())
-    grid = Grid("carrier", "airline", "flights", "cancelled", "mean departure delay", title="carriers")
-    names = {airline.carrier: airline.name for airline in data.airlines()}
-    for carrier, stats in sorted(known.items(), key=lambda item: -item[1].flights):
-        mean = stats.dep_delay_sum / stats.dep_delay_count if stats.dep_delay_count else 0.0
-        grid.add_row(carrier, names[carrier], f"{stats.flights:,}", f"{stats.cancelled:,}", f"{mean:.1f} min")
-    console.print(grid)
+    show_carriers(console, dict(carriers.items()))
     console.print(f"\nThe application stays up. Ask it: curl localhost:{port}/v1/tables/carriers/UA", highlight=False)
     console.print("Stop it with Ctrl-C.", highlight=False)
 
@@ -122,13 +95,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m apps.flights.demo", description=__doc__)
     parser.add_argument("--kafka", metavar="URL", help="kafka://host:port (default: the embedded broker)")
     parser.add_argument("--port", type=int, default=6066, help="of the web server (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="on a Kafka: worker processes, on the web ports from --port upwards (default: %(default)s)",
+    )  # fmt: skip
     feeding_options(parser)
     options = checked(parser, argv)
+    if options.workers < 1:
+        parser.error("--workers must be at least 1")
+    if options.workers > 1 and options.kafka is None:
+        parser.error("--workers needs --kafka: the embedded broker lives inside one process, others can't share it")
+    if options.workers > 1 and not 0 < options.port <= 65_536 - options.workers:
+        parser.error(f"--workers {options.workers} needs as many ports, from --port {options.port} upwards")
     # The client calls each retry against a broker that has just started an error; failures are told by the application.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        asyncio.run(demonstrate(options, Console()))
-    except (FeedMismatch, StreamzError, data.DataMissing) as error:
+        asyncio.run((demonstrate if options.workers == 1 else several.demonstrate)(options, Console()))
+    except (FeedMismatch, StreamzError, data.DataMissing, WorkersFailed, Refused) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,15 +1,36 @@
 """Workers as processes of their own, as a user starts them, and what they said."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT, Popen
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {"STREAMZ_WEB_ENABLED": "false", "STREAMZ_SESSION_TIMEOUT": "6", "STREAMZ_COMMIT_INTERVAL": "0.3"}
+
+
+def free_port() -> int:
+    return free_ports(1)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many free ports in a row."""
+    while True:
+        with ExitStack() as probes:
+            first = 0
+            for number in range(count):
+                probe = probes.enter_context(socket.socket())
+                try:
+                    probe.bind(("127.0.0.1", first + number if number else 0))
+                except (OSError, OverflowError):
+                    break
+                first = first or probe.getsockname()[1]
+            else:
+                return first
 
 
 class Child:

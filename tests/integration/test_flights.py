@@ -1,4 +1,5 @@
-"""The flights on a real Kafka: the whole year as the demo shows it, twice; and with the worker killed in the middle.
+"""The flights on a real Kafka: the whole year as the demo shows it, then again by three workers; and with the worker
+killed in the middle.
 
 Worker and feeder are processes, as a user starts them; what they kept and sent is read from Kafka and over HTTP.
 """
@@ -6,7 +7,6 @@ Worker and feeder are processes, as a user starts them; what they kept and sent 
 import asyncio
 import json
 import signal
-import socket
 import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -21,8 +21,8 @@ from apps.flights.models import Enriched
 from apps.flights.rows import enriched_row
 from apps.flights.truth import Truth
 from streamz_actors.transport.abc import Transport
-from tests.integration.kafka_contents import contents, count, places_of, table
-from tests.integration.processes import Child, process, worker
+from tests.integration.kafka_contents import behind, contents, count, table
+from tests.integration.processes import Child, free_ports, process, worker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(500)]
 
@@ -37,13 +37,6 @@ async def nothing_fed(kafka: Transport) -> None:
     """Each test begins with a cluster that has seen no flight."""
     names = [topic.name for topic in await kafka.admin.list_topics()]
     await kafka.admin.delete([name for name in names if name in OURS or name.startswith("flights-")])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def asked(port: int, path: str) -> dict[str, Any]:
@@ -62,15 +55,6 @@ async def counted(kafka: Transport) -> int:
     return sum(int(stats["flights"]) for stats in (await table(kafka, "flights-carriers-changelog")).values())
 
 
-async def behind(kafka: Transport) -> int:
-    """Records that the application has not committed, over all topics that it reads."""
-    internal = [topic.name for topic in await kafka.admin.list_topics() if topic.name.endswith("-repartition")]
-    places = [place for topic in ("flights", "weather", *internal) for place in await places_of(kafka, topic)]
-    ends = await kafka.admin.end_offsets(places)
-    committed = await kafka.admin.committed("flights", places)
-    return sum(end - (committed[place] or 0) for place, end in ends.items())
-
-
 async def until(true: Callable[[], Awaitable[bool]], child: Child) -> None:
     async with asyncio.timeout(300):
         while not await true():
@@ -78,19 +62,21 @@ async def until(true: Callable[[], Awaitable[bool]], child: Child) -> None:
             await asyncio.sleep(0.5)
 
 
-async def test_the_demo_comes_to_the_truth_and_to_the_same_when_it_runs_again(
+async def test_the_demo_comes_to_the_truth_and_three_workers_to_the_same_when_it_runs_again(
     kafka: Transport, kafka_url: str, tmp_path: Path, truth: Truth
 ) -> None:
     settings = {"STREAMZ_DATA_DIR": str(tmp_path / "state")}
-    for name in ("first", "again"):
-        port = free_port()
-        arguments = ("apps.flights.demo", "--kafka", kafka_url, "--port", str(port))
+    for name, workers in (("first", 1), ("again", 3)):
+        port = free_ports(workers)
+        arguments = ("apps.flights.demo", "--kafka", kafka_url, "--port", str(port), "--workers", str(workers))
         with process(tmp_path / f"{name}.log", *arguments, **settings) as demo:
             await asyncio.to_thread(demo.until_it_says, "The application stays up", 300)
-            answer = await asyncio.to_thread(asked, port, "/v1/tables/carriers/UA")
+            answers = [
+                await asyncio.to_thread(asked, port + number, "/v1/tables/carriers/UA") for number in range(workers)
+            ]
             demo.popen.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(demo.wait) == 0
-        assert answer["value"]["flights"] == 58_665
+        assert [answer["value"]["flights"] for answer in answers] == [58_665] * workers
         held = await table(kafka, "flights-carriers-changelog")
         assert {code: tuple(row[column] for column in CARRIER) for code, row in held.items()} == truth.carriers()
         routes = await table(kafka, "flights-routes-changelog")
@@ -107,7 +93,7 @@ async def test_killed_in_the_middle_and_restarted_it_loses_nothing(
         return await counted(kafka) >= 60_000
 
     async def all_is_done() -> bool:
-        return not await behind(kafka)
+        return not await behind(kafka, "flights", ("flights", "weather"))
 
     feeding = process(tmp_path / "feeder.log", "apps.flights.feeder", "--broker", kafka_url)
     with worker("apps.flights", kafka_url, tmp_path, "first") as first, feeding as feeder:
