@@ -6,7 +6,7 @@ when nobody replaced it. So functions that only look at a value (predicates, key
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from streamz_actors.errors import DecodeError, EncodeError
 from streamz_actors.serde.schema import Schema
@@ -15,11 +15,14 @@ from streamz_actors.types import Headers, TopicPartition
 
 Column = list[Any]
 
+_PICKED: Final = frozenset({"offsets", "headers", "raw_keys", "raw_values", "olds", "branches", "_keys", "_values"})
+
 
 class Batch:
     """Columns of equal length. `offsets` are those of the source records each row came from, at `origin`."""
 
     __slots__ = (
+        "_chosen",
         "_keys",
         "_values",
         "branches",
@@ -53,6 +56,7 @@ class Batch:
         self.origin, self.offsets, self.timestamps, self.headers = origin, offsets, timestamps, headers
         self.key_schema, self.value_schema = key_schema, value_schema
         self._keys, self._values, self.raw_keys, self.raw_values = keys, values, raw_keys, raw_values
+        self._chosen: tuple[Batch, Sequence[Any]] | None = None
         self.olds = olds
         """What each row's key held before, where the rows are changes of a table."""
         self.branches = branches
@@ -180,8 +184,24 @@ class Batch:
         )
 
     def select(self, mask: Sequence[Any]) -> "Batch":
-        """The rows where `mask` is true."""
-        return self._columns(lambda column: list(compress(column, mask)))
+        """The rows where `mask` is true. But for the timestamps, a column is picked when it is asked for: few are."""
+        chosen = Batch.__new__(Batch)
+        chosen.origin, chosen.key_schema, chosen.value_schema = self.origin, self.key_schema, self.value_schema
+        chosen.timestamps = list(compress(self.timestamps, mask))
+        chosen._chosen = (self, mask)
+        return chosen
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A column of what `select` gave, asked for the first time."""
+            if name not in _PICKED:
+                raise AttributeError(name)
+            base, mask = self._chosen
+            column = getattr(base, name)
+            picked = None if column is None else list(compress(column, mask))
+            setattr(self, name, picked)
+            return picked
 
     def take(self, indices: Sequence[int]) -> "Batch":
         """The rows at `indices`, in that order; a row may be taken more than once."""
