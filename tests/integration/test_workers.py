@@ -25,7 +25,8 @@ TOPICS = ("orders", "alerts", "orders-totals-changelog", "orders-turnover-change
 async def producer(kafka: Transport) -> AsyncIterator[Producer]:
     """Sends orders; each test begins with an empty topic of them."""
     await kafka.admin.delete(TOPICS)
-    await kafka.admin.create([TopicSpec("orders", 8)])
+    kept = {"retention.ms": "-1"}  # the orders are old ones: they would be deleted at any moment
+    await kafka.admin.create([TopicSpec("orders", 8, None, kept)])
     made = kafka.producer("test")
     await made.start()
     yield made
