@@ -37,7 +37,8 @@ class Inbox(Operator, Leg):
         """`eager`: the place is woken by each event done."""
         self._behaviour, self._place, self._states = behaviour, place, states
         self._topics, self._calls, self._channels = topics, calls, channels
-        self._lanes = tuple(Lane(place.wake) for _ in range(concurrency))
+        self._lanes = tuple(Lane(place.wake, self._passed) for _ in range(concurrency))
+        self._unfinished = 0
         for lane in self._lanes:
             lane.eager = eager
         self._outboxes: list[Outbox] = []
@@ -52,6 +53,7 @@ class Inbox(Operator, Leg):
             self._tasks = [
                 asyncio.create_task(self._actor(lane).run(), name=self._behaviour.name) for lane in self._lanes
             ]
+        self._unfinished += len(batch)
         if len(self._lanes) == 1:
             self._lanes[0].put(batch, range(len(batch)))
             return
@@ -89,7 +91,11 @@ class Inbox(Operator, Leg):
         return lowest
 
     def pending(self) -> int:
-        return sum(lane.count for lane in self._lanes)
+        """Of many lanes it is not summed up: this is asked for several times in each turn."""
+        return self._lanes[0].count if len(self._lanes) == 1 else self._unfinished
+
+    def _passed(self, rows: int) -> None:
+        self._unfinished -= rows
 
     def room(self) -> bool:
         return self.pending() < ROOM

@@ -19,10 +19,13 @@ class Lane:
     """`batch`, `rows` and `at` are the run being gone through, and where.
 
     In hand is either the one row at `at` (`holding`), or what a list was made of (`hand`). `wake` is called when the
-    last event waiting is done; with `eager`, for each event done.
+    last event waiting is done; with `eager`, for each event done. `passed` is told how many rows were done since it
+    was told last: at the latest when a run has ended.
     """
 
     __slots__ = (
+        "_known",
+        "_passed",
         "_queue",
         "_queued",
         "_waiter",
@@ -39,8 +42,10 @@ class Lane:
         "turn",
     )
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(self, wake: Callable[[], None], passed: Callable[[int], None] = lambda rows: None) -> None:
+        self._wake, self._passed = wake, passed
+        self._known = 0
+        """Rows that are unfinished as far as was told."""
         self._queue: deque[Rows] = deque()
         self._queued = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -62,7 +67,8 @@ class Lane:
     @property
     def count(self) -> int:
         """Rows unfinished."""
-        return self._queued + len(self.rows) - self.at + sum(len(rows) for _, rows in self.hand)
+        count = self._queued + len(self.rows) - self.at
+        return count + sum(len(rows) for _, rows in self.hand) if self.hand else count
 
     @property
     def finished(self) -> int:
@@ -72,6 +78,7 @@ class Lane:
     def put(self, batch: Batch, rows: Sequence[int]) -> None:
         self._queue.append((batch, rows))
         self._queued += len(rows)
+        self._known += len(rows)
         self.total += len(rows)
         self.poke()
 
@@ -144,7 +151,10 @@ class Lane:
             self.holding = False
             self.at += 1
         self.hand.clear()
-        if self.eager or self.closed or not self.count:
+        left = self.count
+        self._passed(self._known - left)
+        self._known = left
+        if self.eager or self.closed or not left:
             self._wake()
 
     def put_back(self) -> None:
