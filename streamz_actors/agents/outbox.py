@@ -16,8 +16,8 @@ Yield = tuple[Batch, int, Out[Any]]
 """A yield with the row that it belongs to."""
 
 
-_NOBODY_S: Final = object()
-"""What no function yields."""
+_NOBODY_S: Final[list[object]] = []
+"""What no function yields: at least as many as the longest batch has rows. Shared, for an outbox enters often."""
 
 InHand = Callable[[], tuple[Batch, int] | None]
 """The row of the event that is not done yet: a yield of it may still be taken back."""
@@ -164,7 +164,7 @@ class Outbox:
             column = self._columns[0]
             if column.takes_keys(batch):
                 given, self._encode = column.passed(batch), column.topic.value_schema.encode
-        self._given = [_NOBODY_S] * len(batch) if given is None else given
+        self._given = nobody_s(len(batch)) if given is None else given
         self._came = batch.raw_values or []
         if not self._scheduled and self._columns:
             self._scheduled = True
@@ -245,6 +245,12 @@ class Outbox:
         if self._last != hand:
             self._last, self._before = hand, self._rows - mine
         return self._before
+
+
+def nobody_s(rows: int) -> Column:
+    if len(_NOBODY_S) < rows:
+        _NOBODY_S.extend([object()] * (rows - len(_NOBODY_S)))
+    return _NOBODY_S
 
 
 def trailing(rows: Sequence[int], row: int) -> int:
