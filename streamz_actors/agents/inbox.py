@@ -46,9 +46,7 @@ class Inbox(Operator, Leg):
 
     async def process(self, batch: Batch) -> None:
         if batch.raw_keys is not None:
-            for state in self._states.values():
-                if state.spec.key_schema == batch.key_schema:  # what handlers look up first: the events' own keys
-                    state.logged.load(batch.raw_keys)
+            self._load(batch)
         if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._actor(lane).run(), name=self._behaviour.name) for lane in self._lanes
@@ -59,6 +57,12 @@ class Inbox(Operator, Leg):
             return
         for lane, rows in self._spread(batch).items():
             lane.put(batch, rows)
+
+    def _load(self, batch: Batch) -> None:
+        """Where one table only has keys such as the events', handlers will look the events' own up in it."""
+        keyed = [state for state in self._states.values() if state.spec.key_schema == batch.key_schema]
+        if len(keyed) == 1:
+            keyed[0].logged.load(batch.raw_keys)
 
     def _actor(self, lane: Lane) -> Actor:
         context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._states)
