@@ -31,6 +31,10 @@ class SubTopology:
     olds: frozenset[Node] = field(repr=False, default=frozenset())
     """Nodes whose rows are to say what each key held before."""
 
+    def task_name(self, partition: int) -> str:
+        """What its task at a partition is called: in logs, in the cluster's map, and as the folder of its state."""
+        return f"{self.name}-{partition}"
+
 
 def split(topology: Topology, existing: Mapping[str, int], default_partitions: int) -> list[SubTopology]:
     """The sub-topologies, given the partition counts of topics that exist."""

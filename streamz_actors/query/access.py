@@ -64,7 +64,7 @@ class Place:
 
     def task(self, partition: int) -> str:
         """The name of the task that has a partition."""
-        return f"{self.sub.name}-{partition}"
+        return self.sub.task_name(partition)
 
 
 class Access:

@@ -255,32 +255,13 @@ def _writer(form: formats.Format, stages: tuple[Codec, ...], annotation: Any) ->
 
     if stages or form.single is None:
         return encode
-    if form.floats == ():
-        return _nothing_asked(form.single, form.write, encode)
     if form.floats is None:
         return _null_searched(form.single, form.write, form.verify, encode)
     return _floats_asked(form.single, form.write, form.floats, encode)
 
 
-def _nothing_asked(kind: type, write: Callable[[Any], bytes], careful: _Encode) -> _Encode:
-    """A short way for values of exactly this class, none of which holds a float; `careful` has a say on all others."""
-
-    def encode(value: Any) -> bytes | None:
-        raw: bytes | None
-        if type(value) is kind:
-            try:
-                raw = write(value)
-            except Exception:
-                raw = None  # `careful` meets the same error again, and says what it means
-            if raw is not None:
-                return raw
-        return careful(value)
-
-    return encode
-
-
 def _floats_asked(kind: type, write: Callable[[Any], bytes], floats: formats.Readers, careful: _Encode) -> _Encode:
-    """The same where the floats must be finite."""
+    """A short way for values of exactly this class with finite floats; `careful` knows what to say of all others."""
 
     def encode(value: Any) -> bytes | None:
         raw: bytes | None
@@ -291,7 +272,7 @@ def _floats_asked(kind: type, write: Callable[[Any], bytes], floats: formats.Rea
                         return careful(value)
                 raw = write(value)
             except Exception:
-                raw = None  # as above
+                raw = None  # `careful` meets the same error again, and says what it means
             if raw is not None:
                 return raw
         return careful(value)

@@ -51,7 +51,7 @@ class Task:
         lag: Lag = none_behind,
     ) -> None:
         self.sub, self.partition, self.clock, self.collector = sub, partition, clock, collector
-        self.name = f"{sub.name}-{partition}"
+        self.name = sub.task_name(partition)
         self.status = TaskStatus.CREATED
         self.states: dict[str, Any] = {}
         self.own: dict[str, State] = {}

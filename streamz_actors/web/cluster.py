@@ -1,11 +1,12 @@
 """`/v1/cluster`: the workers of the application, and who has which partitions. Every worker knows all of it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
 from streamz_actors.assignment.wire import Host, Ownership
+from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import NotReady
 from streamz_actors.query.access import Access
 from streamz_actors.web.answers import json_answer
@@ -22,7 +23,7 @@ class Cluster:
     async def _cluster(self, request: web.Request) -> web.Response:
         worker = self._worker
         told, provision = self._told(), worker.provision
-        subs = {} if provision is None else {sub.name: sub.partitions for sub in provision.subs if sub.topics}
+        subs = [] if provision is None else [sub for sub in provision.subs if sub.topics]
         return json_answer(
             {
                 "app": worker.spec.app_id,
@@ -30,8 +31,7 @@ class Cluster:
                 "leader": told.leader,
                 "workers": [_worker(told, host, subs) for host in told.hosts],
                 "subtopologies": [
-                    {"name": name, "partitions": count, "owners": _owners(told, name, count)}
-                    for name, count in subs.items()
+                    {"name": sub.name, "partitions": sub.partitions, "owners": _owners(told, sub)} for sub in subs
                 ],
                 "tables": self._tables(told),
             }
@@ -51,19 +51,23 @@ class Cluster:
         tables = []
         for table in self._access.tables:
             place = self._access.place(table)
-            owners = [] if place is None else _owners(told, place.sub.name, place.sub.partitions)
+            owners = [] if place is None else _owners(told, place.sub)
             name = None if place is None else place.sub.name
             tables.append({"name": table.name, "kind": table.kind, "subtopology": name, "owners": owners})
         return tables
 
 
-def _worker(told: Ownership, host: Host, subs: Mapping[str, int]) -> dict[str, Any]:
-    places = ((name, number) for name, count in subs.items() for number in range(count))
-    tasks = [f"{name}-{number}" for name, number in places if told.owner(name, number) == host]
+def _worker(told: Ownership, host: Host, subs: Sequence[SubTopology]) -> dict[str, Any]:
+    tasks = [
+        sub.task_name(number)
+        for sub in subs
+        for number in range(sub.partitions)
+        if told.owner(sub.name, number) == host
+    ]
     return {"name": host.worker, "address": host.address, "leader": host.worker == told.leader, "tasks": tasks}
 
 
-def _owners(told: Ownership, sub: str, count: int) -> list[str | None]:
+def _owners(told: Ownership, sub: SubTopology) -> list[str | None]:
     """By partition, the name of its owner; None: nobody."""
-    owners = (told.owner(sub, number) for number in range(count))
+    owners = (told.owner(sub.name, number) for number in range(sub.partitions))
     return [None if owner is None else owner.worker for owner in owners]

@@ -6,7 +6,6 @@ event time, in ms since the epoch. The rules are those of Kafka Streams 4.x; `do
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar
 
 from streamz_actors.errors import ConfigError
 
@@ -30,22 +29,13 @@ def milliseconds(given: Duration, what: str, *, least: int = 0) -> int:
     return whole
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Tumbling:
-    """Windows of one size, one after the other: start <= timestamp < end, starts at multiples of the size.
+class _Aligned:
+    """What windows of one size have in common that begin at every multiple of `advance`."""
 
-    A window takes records until stream time has passed its end by `grace`; later ones are late.
-    """
-
+    __slots__ = ()
     size: int
+    advance: int
     grace: int
-    advance: int = field(repr=False)
-    kind: ClassVar[str] = "tumbling"
-
-    def __init__(self, size: Duration, grace: Duration = 0) -> None:
-        object.__setattr__(self, "size", milliseconds(size, "size", least=1))
-        object.__setattr__(self, "grace", milliseconds(grace, "grace"))
-        object.__setattr__(self, "advance", self.size)
 
     @property
     def retention(self) -> int:
@@ -58,13 +48,29 @@ class Tumbling:
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Hopping:
+class Tumbling(_Aligned):
+    """Windows of one size, one after the other: start <= timestamp < end, starts at multiples of the size.
+
+    A window takes records until stream time has passed its end by `grace`; later ones are late.
+    """
+
+    size: int
+    grace: int
+    advance: int = field(repr=False)
+
+    def __init__(self, size: Duration, grace: Duration = 0) -> None:
+        object.__setattr__(self, "size", milliseconds(size, "size", least=1))
+        object.__setattr__(self, "grace", milliseconds(grace, "grace"))
+        object.__setattr__(self, "advance", self.size)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Hopping(_Aligned):
     """Windows of one size that begin at every multiple of `advance`: with a smaller advance than size they overlap."""
 
     size: int
     advance: int
     grace: int
-    kind: ClassVar[str] = "hopping"
 
     def __init__(self, size: Duration, advance: Duration, grace: Duration = 0) -> None:
         object.__setattr__(self, "size", milliseconds(size, "size", least=1))
@@ -72,13 +78,6 @@ class Hopping:
         object.__setattr__(self, "grace", milliseconds(grace, "grace"))
         if self.advance > self.size:
             raise ConfigError(f"advance={advance!r} is more than size={size!r}: what lies between is in no window")
-
-    @property
-    def retention(self) -> int:
-        return self.size + self.grace
-
-    def starts(self, timestamp: int) -> range:
-        return starts(timestamp, self.size, self.advance)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -90,7 +89,6 @@ class Sliding:
 
     size: int
     grace: int
-    kind: ClassVar[str] = "sliding"
 
     def __init__(self, size: Duration, grace: Duration = 0) -> None:
         object.__setattr__(self, "size", milliseconds(size, "size"))
@@ -107,7 +105,6 @@ class Session:
 
     gap: int
     grace: int
-    kind: ClassVar[str] = "session"
 
     def __init__(self, gap: Duration, grace: Duration = 0) -> None:
         object.__setattr__(self, "gap", milliseconds(gap, "gap", least=1))

@@ -87,7 +87,7 @@ class AssignedTasks:
         consumer = self.consumer
         assert consumer is not None
         self._provision = provision
-        wanted = {f"{sub.name}-{partition}": (sub, partition) for sub, partition in _whole(provision, assigned)}
+        wanted = {sub.task_name(partition): (sub, partition) for sub, partition in _whole(provision, assigned)}
         self.drop([task for task in self.by_name.values() if not _is(task, *wanted.get(task.name, (None, -1)))])
         assigned &= consumer.assignment()
         self._paused = set(assigned)

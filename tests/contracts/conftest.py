@@ -1,15 +1,26 @@
-"""Fixtures of the transport contracts, on top of the `transport` that an adapter's test module gives them."""
+"""Fixtures of the contracts: of transports, on top of the `transport` that an adapter's module gives, and of stores."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streamz_actors.stores.abc import Backend
+from streamz_actors.stores.memory import MemoryBackend
+from streamz_actors.stores.rocksdb import RocksBackend
 from streamz_actors.transport.abc import GroupSettings, Producer, Reader, TopicSpec, Transport
 from tests.contracts.transport_members import Join, MakeTopic, Member, Names
 
 pytest.register_assert_rewrite("tests.contracts.group_contract", "tests.contracts.transport_contract")
 
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    made: Backend = MemoryBackend() if request.param == "memory" else RocksBackend(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

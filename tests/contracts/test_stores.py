@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,19 +10,10 @@ from hypothesis import strategies as st
 
 from streamz_actors.errors import StateError, StoreLocked
 from streamz_actors.stores.abc import Backend, Pair, Shelf, Store
-from streamz_actors.stores.memory import MemoryBackend
-from streamz_actors.stores.rocksdb import RocksBackend
 
 IDENTITY = "cluster-1/topic-1"
 BINARY_KEYS = [b"", b"\x00", b"\x00\x00", b"\x00about", b"\x00offset", b"\x00\xff", b"\x01", b"a", b"a\x00", b"a\x00b",
                b"ab", b"\xfe", b"\xff", b"\xff\x00", b"\xff\xff", b"\xff" * 40]  # in byte order
-
-
-@pytest.fixture(params=["memory", "rocksdb"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    made: Backend = MemoryBackend() if request.param == "memory" else RocksBackend(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,22 +1,13 @@
 """Looking at a task's state without owning it: the contract of `Backend.peek`, run on both adapters."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from streamz_actors.stores.abc import Backend
-from streamz_actors.stores.memory import MemoryBackend
 from streamz_actors.stores.rocksdb import RocksBackend
 
 IDENTITY = "cluster-1/topic-1"
-
-
-@pytest.fixture(params=["memory", "rocksdb"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    made: Backend = MemoryBackend() if request.param == "memory" else RocksBackend(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture
