@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.serde.schema import Schema
@@ -33,6 +34,10 @@ class Place(Protocol):
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
         """Carries out the last word on a row that failed: skips it or sends it to the dead letters; `Fail` raises."""
+        ...
+
+    def late(self, record: Late) -> None:
+        """A record was dropped, wholly or for one of its windows, because it came too late: it is counted and shown."""
         ...
 
     def changed(self, table: str, batch: Batch) -> None:
@@ -112,6 +117,21 @@ class Leg(ABC):
 Build = Callable[[Place], Operator]
 
 
+class Layout(Protocol):
+    """How the windows of a key lie in a store whose keys begin with a time: for those who ask from outside."""
+
+    value_schema: Schema[Any]
+    """Of a window's value; the store's own may be of something that holds many."""
+
+    def windows(self, logged: Any, raw: bytes, start: int | None, stop: int | None) -> "list[WindowRow]":
+        """The windows of an encoded key that begin at start <= ms < stop and are still kept, oldest first."""
+        ...
+
+
+WindowRow = tuple[int, int, Any, int]
+"""A window's start and end, its value, and the time of its last record; ms."""
+
+
 @dataclass(eq=False, frozen=True)
 class StoreSpec:
     """A table's state: its name, types, and where its changes are logged."""
@@ -126,6 +146,10 @@ class StoreSpec:
     per_partition: bool = False
     partitions: int | None = None
     kind: str = "table"
+    retention: int | None = None
+    """Of a store whose keys begin with a time: ms that an entry is kept, counted from the highest time seen."""
+    layout: Layout | None = None
+    """Of a table of windows."""
 
 
 @dataclass(eq=False, frozen=True)

@@ -22,7 +22,8 @@ HeadersLike = Headers | Mapping[str, bytes] | None
 class Topic(Generic[K, V]):
     """One topic or several of one shape. Made by `app.topic(...)`.
 
-    `retention` is in seconds. `timestamp` gives the event time of a decoded value: milliseconds, or a `datetime`.
+    `retention` is in seconds; with `compacting` as well, a record goes when it is either replaced or too old.
+    `timestamp` gives the event time of a decoded value: milliseconds, or a `datetime`.
     """
 
     names: tuple[str, ...]
@@ -59,7 +60,7 @@ class Topic(Generic[K, V]):
         """The broker's settings for it, by their Kafka names."""
         made: dict[str, str] = {}
         if self.compacting:
-            made["cleanup.policy"] = "compact"
+            made["cleanup.policy"] = "compact" if self.retention is None else "compact,delete"
         if self.retention is not None:
             seconds = self.retention.total_seconds() if isinstance(self.retention, timedelta) else self.retention
             made["retention.ms"] = str(round(seconds * 1000))

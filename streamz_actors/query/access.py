@@ -16,6 +16,9 @@ from streamz_actors.worker.provision import Provision
 from streamz_actors.worker.status import WorkerStatus
 from streamz_actors.worker.worker import Worker
 
+INTERNAL = "internal"
+"""The kind of a store that only its operator reads: a join's buffer, say."""
+
 LONGEST_WAIT = 60.0
 """Seconds after which somebody who waits for a restore is to look again at the latest."""
 
@@ -78,6 +81,7 @@ class Access:
         self._tables = {
             spec.name: _known(spec.name, spec.kind, spec.key_schema, spec.value_schema, spec.per_partition)
             for spec in topology.tables
+            if spec.kind != INTERNAL
         }
         self._tables |= {
             spec.name: _known(spec.name, "global", spec.topic.key_schema, spec.topic.value_schema, False)

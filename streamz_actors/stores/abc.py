@@ -34,6 +34,10 @@ class Store(ABC):
     def write(self, pairs: Iterable[Pair], offset: int | None = None) -> None:
         """Applies all pairs, later ones over earlier ones, and the covered changelog offset: atomically."""
 
+    @abstractmethod
+    def erase(self, start: bytes, stop: bytes) -> None:
+        """Forgets all pairs with start <= key < stop, at a cost that does not grow with their number where it can."""
+
     @property
     @abstractmethod
     def offset(self) -> int | None:

@@ -33,6 +33,15 @@ WITHDRAWN: Final = 1_000
 COLD: Final = 50
 """Keys of a run that the store had to be asked for, from which on the next run's are fetched together."""
 
+MOMENT: Final = b""
+"""The key of the observed stream time, in stores that keep it: it stands before every key that begins with a time."""
+
+FIRST: Final = b"\x00"
+"""The first key that is not MOMENT."""
+
+NEVER: Final = -1
+"""Stream time before the first record."""
+
 Held = tuple[Any, bytes | None, int]
 """A value with its time: the value if it may be kept as an object, its bytes if it is encoded, ms. Neither: deleted.
 
@@ -101,6 +110,10 @@ class LoggedStore:
         self._old: dict[bytes, Held] = {}
         self._missed = 0
         """Keys that the store was asked for one by one since the last `load`, or that the last one brought."""
+        self._expired = self._erased = FIRST
+        """Below it, everything goes at the end of the next flush; below which it has gone."""
+        self.flushes = 0
+        """How many flushes have come to their end."""
         self._withdrawn: dict[int, tuple[Held, Held]] = {}
         """Writes taken back under a later one, by identity, with what stood before them."""
         self._bound = store.bound
@@ -209,6 +222,12 @@ class LoggedStore:
         self.overlay[key] = held
         return held
 
+    def keep(self, key: bytes, value: Any, timestamp: int) -> None:
+        """Writes a value that is encoded at the commit: one that whoever keeps the store changes in place, between two
+        commits many times, and that its schema takes whatever it holds. Not None.
+        """
+        self.overlay[key] = (value, None, timestamp)
+
     def undo(self, key: bytes, before: Held, written: Held) -> None:
         """Takes a write back: puts back what `find()` gave before it, unless the key has been written since.
 
@@ -251,6 +270,28 @@ class LoggedStore:
         self.overlay, self._flushing, self._young, self._old = {}, {}, {}, {}
         self._withdrawn.clear()
 
+    # -- time: of stores whose keys begin with one
+
+    @property
+    def moment(self) -> int:
+        """The stream time that was last noted, in ms; NEVER if none was."""
+        held = self.overlay.get(MOMENT) or self._flushing.get(MOMENT)
+        if held is not None:
+            return held[2]
+        stored = self.store.get(MOMENT)
+        return NEVER if stored is None else unstamp(stored)[0]
+
+    def note(self, moment: int) -> None:
+        """Stream time has moved: it is kept, logged and restored with what it has led to."""
+        self.overlay[MOMENT] = (None, b"", moment)
+
+    def expire(self, below: bytes) -> None:
+        """Everything under keys before `below` goes at the next commit, together; nobody reads it any longer.
+
+        The changelog is not told: it forgets by time itself. Noting the moment beside it sees to there being a commit.
+        """
+        self._expired = max(self._expired, below)
+
     # -- committing
 
     def begin_flush(self) -> tuple[list[bytes], list[bytes | None], list[int]]:
@@ -283,8 +324,12 @@ class LoggedStore:
         self.store.write(zip(keys, stamped(timestamps, raws), strict=True), offset)
 
     def end_flush(self) -> None:
-        """All chunks are applied: what was flushed is committed state now."""
+        """All chunks are applied: what was flushed is committed state now, and what has expired goes."""
         rows, self._flushing = len(self._flushing), {}
+        self.flushes += 1
+        if self._expired > self._erased:
+            self.store.erase(self._erased, self._expired)
+            self._erased = self._expired
         self._bound.grown(rows, self._flushing_size)
 
 

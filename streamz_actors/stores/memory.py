@@ -45,6 +45,14 @@ class _Content:
         if offset is not None:
             self.offset = offset
 
+    def erase(self, start: bytes, stop: bytes) -> None:
+        order = self._sorted()
+        low, high = bisect_left(order, start), bisect_left(order, stop)
+        for key in order[low:high]:
+            del self.pairs[key]
+        if low < high:
+            self._order = order[:low] + order[high:]
+
     def clear(self) -> None:
         self.pairs.clear()
         self._order, self._fresh, self._shrunk = [], {}, False
@@ -116,6 +124,11 @@ class MemoryStore(Store):
         content = self._opened()
         self._detach_scans()
         content.apply(changes, offset)
+
+    def erase(self, start: bytes, stop: bytes) -> None:
+        content = self._opened()
+        self._detach_scans()
+        content.erase(start, stop)
 
     @property
     def offset(self) -> int | None:

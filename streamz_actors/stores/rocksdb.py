@@ -206,6 +206,14 @@ class RocksStore(Store):
         if offset is not None:
             self._offset = offset
 
+    def erase(self, start: bytes, stop: bytes) -> None:
+        if start >= stop:
+            return
+        try:
+            self._family.delete_range(_DATA + start, _DATA + stop)
+        except Exception as error:
+            _fail(error, self._place)
+
     @property
     def offset(self) -> int | None:
         return self._offset

@@ -1,11 +1,14 @@
 """Declaring what is kept: a store with a changelog of its own."""
 
-from typing import Any
+from typing import Any, Final
 
-from streamz_actors.dataflow.node import StoreSpec
+from streamz_actors.dataflow.node import Layout, StoreSpec
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.naming import checked
+
+DAY: Final = 86_400.0
+"""Seconds."""
 
 
 def stored(
@@ -17,12 +20,39 @@ def stored(
     changelog: bool = True,
     partitions: int | None = None,
     per_partition: bool = False,
+    retention: int | None = None,
+    kind: str = "table",
+    layout: Layout | None = None,
 ) -> StoreSpec:
-    """`<app id>-<name>-changelog` is its changelog, unless there is to be none."""
+    """`<app id>-<name>-changelog` is its changelog, unless there is to be none.
+
+    `retention`, in ms, is that of a store whose keys begin with a time. Its changelog keeps records a day longer: what
+    is restored after a long pause is judged by the stream time restored with it, not by the broker's clock.
+    """
     checked(name, "table")
     topic = (
-        builder.internal_topic(name, "changelog", key, value, compacting=True, partitions=partitions)
+        builder.internal_topic(
+            name,
+            "changelog",
+            key,
+            value,
+            compacting=True,
+            partitions=partitions,
+            retention=None if retention is None else retention / 1_000 + DAY,
+        )
         if changelog
         else None
     )
-    return builder.table(StoreSpec(name, key, value, topic, per_partition=per_partition, partitions=partitions))
+    return builder.table(
+        StoreSpec(
+            name,
+            key,
+            value,
+            topic,
+            per_partition=per_partition,
+            partitions=partitions,
+            retention=retention,
+            kind=kind,
+            layout=layout,
+        )
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
 from streamz_actors.errors import EncodeError, HandlerError
 from streamz_actors.types import Headers, TopicPartition
@@ -58,8 +59,15 @@ def _raw(batch: Batch, row: int) -> tuple[bytes | None, bytes | None]:
 class Failures:
     """Carries out `Skip` and `DeadLetter` for one worker; `Fail` is raised."""
 
-    def __init__(self, collector: Collector, default_topic: str, told: Callable[[Failure], None]) -> None:
-        self._collector, self._default_topic, self._told = collector, default_topic, told
+    def __init__(
+        self,
+        collector: Collector,
+        default_topic: str,
+        told: Callable[[Failure], None],
+        late: Callable[[Late], None],
+    ) -> None:
+        """`late` is told of each record that came too late."""
+        self._collector, self._default_topic, self._told, self.late = collector, default_topic, told, late
 
     def settle(self, what: str, policy: Final, batch: Batch, row: int, error: BaseException, attempts: int) -> None:
         """The last word on one row. Raises HandlerError under `Fail`, or the error itself where it says the place;

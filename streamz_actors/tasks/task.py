@@ -12,6 +12,7 @@ from typing import Any
 
 from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Leg, Node, Operator, SourceNode
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.subtopologies import SubTopology
@@ -330,6 +331,9 @@ class Task:
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
         self._failures.settle(what, policy, batch, index, error, attempts)
+
+    def late(self, record: Late) -> None:
+        self._failures.late(record)
 
     def changed(self, table: str, batch: Batch) -> None:
         self._changes.append((table, batch))

@@ -13,6 +13,7 @@ from typing import Any
 from streamz_actors.app import App
 from streamz_actors.clock import ManualClock
 from streamz_actors.config import override
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.topics import HeadersLike, Topic, header_tuple
 from streamz_actors.errors import TableUnknown, UsageError
 from streamz_actors.running import Running
@@ -248,6 +249,11 @@ class TestDriver:
     def failures(self) -> list[Failure]:
         """The records that were given up, by whatever policy, and why."""
         return list(self.running.worker.failures)
+
+    @property
+    def late(self) -> list[Late]:
+        """The records that an operator dropped because they came too late, each with the window that had closed."""
+        return list(self.running.worker.late)
 
     @property
     def dead_letters(self) -> list[Failure]:

@@ -61,6 +61,8 @@ class Metrics:
         failed = "Records given up: skipped, or sent to the dead letters."
         out.counter("streamz_records_failed_total", failed, ({}, worker.failed_records))
         out.counter("streamz_dead_letters_total", "Records sent to the dead letters.", ({}, worker.dead_letters))
+        late = "Records that came too late, by the operator that dropped them."
+        out.counter("streamz_late_records_total", late, *_by("operator", worker.late_records))
         buffered = {name: task.unfinished for name, task in worker.tasks.items()}
         arrived = "Records that have arrived and are not done, by task."
         out.gauge("streamz_buffered_records", arrived, *_by("task", buffered))

@@ -9,6 +9,7 @@ from streamz_actors.agents.inbox import Inbox
 from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import Fail, Final
 from streamz_actors.errors import HandlerError
 
@@ -60,6 +61,9 @@ class ChannelPlace:
                 f"{what} on channel {self._channel.name!r}", batch.origin, batch.offsets[index], error
             ) from error
         self._host.give_up(what, policy, batch, index, error, attempts)
+
+    def late(self, record: Late) -> None:
+        """No operator with a time of its own runs here."""
 
     def changed(self, table: str, batch: Batch) -> None:
         """A channel agent writes no tables."""

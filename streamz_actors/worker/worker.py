@@ -5,6 +5,7 @@ A turn: take in what has been polled → carry out an assignment → step the ta
 
 import asyncio
 import logging
+from collections import Counter, deque
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from streamz_actors.assignment.wire import Member
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.errors import StreamzError, TopologyError, TransportError
@@ -73,6 +75,9 @@ class Worker:
         self.status = WorkerStatus.STARTING
         self.failures: list[Failure] = []
         self.failed_records = 0
+        self.late: deque[Late] = deque(maxlen=1_000)
+        self.late_records: Counter[str] = Counter()
+        """How many came too late, by operator; `late` has the last 1,000."""
         self.dead_letters = 0
         self.polled_at = clock.monotonic()
         self.provision: Provision | None = None
@@ -86,7 +91,7 @@ class Worker:
         self._background = Background(self._fail)
         self._producer = transport.producer(name)
         self.collector = RecordCollector(self._producer, self._counts, self._fail)
-        self._failures = Failures(self.collector, spec.dead_letters, self._gave_up)
+        self._failures = Failures(self.collector, spec.dead_letters, self._gave_up, self._came_late)
         self.assigned = AssignedTasks(
             spec,
             transport,
@@ -396,6 +401,10 @@ class Worker:
         self.dead_letters += failure.dead_letter is not None
         self.failures.append(failure)
         del self.failures[:-1_000]
+
+    def _came_late(self, record: Late) -> None:
+        self.late_records[record.operator] += 1
+        self.late.append(record)
 
     # -- how it is seen
 

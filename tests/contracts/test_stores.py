@@ -297,6 +297,33 @@ class TestOpeningAgain:
         assert content(neighbour.stores["totals"]) == {}
 
 
+class TestErasing:
+    def test_a_range_goes_and_what_is_around_it_stays(self, store: Store) -> None:
+        store.write([(key, b"v") for key in BINARY_KEYS], 5)
+        store.erase(b"\x00", b"a")
+        assert [key for key, _ in store.scan()] == [key for key in BINARY_KEYS if not b"\x00" <= key < b"a"]
+        assert store.get(b"\x01") is None
+        assert store.offset == 5
+
+    def test_bounds_that_cross_erase_nothing(self, store: Store) -> None:
+        store.write([(b"b", b"v")])
+        store.erase(b"c", b"a")
+        assert store.get(b"b") == b"v"
+
+    def test_what_is_written_behind_it_stays(self, store: Store) -> None:
+        store.write([(b"a", b"old")])
+        store.erase(b"a", b"z")
+        store.write([(b"a", b"new")])
+        assert list(store.scan()) == [(b"a", b"new")]
+
+    def test_a_scan_goes_on_over_what_it_began_with(self, store: Store) -> None:
+        store.write([(b"a", b"1"), (b"b", b"2")])
+        scan = store.scan()
+        assert next(scan) == (b"a", b"1")
+        store.erase(b"a", b"z")
+        assert list(scan) == [(b"b", b"2")]
+
+
 class TestPlace:
     def test_an_open_task_is_locked(self, backend: Backend, shelf: Shelf) -> None:
         with pytest.raises(StoreLocked, match="task"):

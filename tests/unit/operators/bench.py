@@ -8,6 +8,7 @@ from typing import Any
 from streamz_actors.clock import ManualClock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Link
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Node, Operator, SourceNode, StoreSpec
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.topics import Topic
@@ -91,9 +92,13 @@ class FakePlace:
     partition: int = 0
     clock: ManualClock = field(default_factory=ManualClock)
     collector: FakeCollector = field(default_factory=FakeCollector)
+    lates: list[Late] = field(default_factory=list)
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
         raise AssertionError("no operator gives up")
+
+    def late(self, record: Late) -> None:
+        self.lates.append(record)
 
     def changed(self, table: str, batch: Batch) -> None:
         raise AssertionError("no operator reports changes")
