@@ -1,0 +1,119 @@
+"""A buffer ordered by time, kept in a store: what waits for its moment, and leaves when it has come.
+
+    <time> <tail>     8 bytes, big-endian, ms; then what the owner tells apart and orders what has the same time by
+
+The order is a heap in memory over the keys of what waits; values are in the store. What comes and goes between two
+commits is neither logged nor stored.
+"""
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, NamedTuple
+
+from streamz_actors.stores.logged import FIRST, LoggedStore
+from streamz_actors.stores.segments import key_of, time_of, timed_key
+
+SLACK: Final = 64
+"""Removed keys that the heap may hold beyond twice what waits."""
+
+
+class Waiting(NamedTuple):
+    """One entry. `timestamp` is what it was written with: it need not be the time that it waits for."""
+
+    time: int
+    tail: bytes
+    value: Any
+    timestamp: int
+
+
+class TimeBuffer:
+    """The store must be the buffer's own (but for the observed stream time beside it), and its values must be ones that
+    its schema writes whatever they hold (`serde.packed`): they are encoded at the commit.
+
+    What the store holds is looked at when the buffer is first used, not before: then it is restored.
+    """
+
+    def __init__(self, logged: LoggedStore) -> None:
+        self._logged = logged
+        self._heap: list[bytes] = []
+        self._live: set[bytes] | None = None
+        """The keys of what waits; None until the first use. The heap has them all, and removed ones."""
+        self._fresh: set[bytes] = set()
+        """Those that no commit has taken yet."""
+        self._overlay = logged.overlay
+
+    def __len__(self) -> int:
+        return len(self._keys())
+
+    def _keys(self) -> set[bytes]:
+        live = self._live
+        if live is None:
+            self._heap = [key for key, _ in self._logged.scan(FIRST)]
+            live = self._live = set(self._heap)
+        return live
+
+    def entries(self) -> Iterator[Waiting]:
+        """All that waits, in order. Reads the whole store."""
+        for key, entry in self._logged.scan(FIRST):
+            yield Waiting(time_of(key), key_of(key), self._logged.value(entry), entry.timestamp)
+
+    @property
+    def earliest(self) -> int | None:
+        """The time of the first; None if nothing waits."""
+        live, heap = self._keys(), self._heap
+        while heap and heap[0] not in live:
+            heappop(heap)
+        return time_of(heap[0]) if heap else None
+
+    def get(self, time: int, tail: bytes) -> Any:
+        """The value that waits there, None if there is none."""
+        key = timed_key(time, tail)
+        return self._logged.get(key) if key in self._keys() else None
+
+    def put(self, time: int, tail: bytes, value: Any, timestamp: int) -> None:
+        """Adds an entry, or puts it in the place of the one that is there. The value is not None."""
+        live, key, logged = self._keys(), timed_key(time, tail), self._logged
+        if key not in live:
+            live.add(key)
+            heappush(self._heap, key)
+            fresh = self._unflushed()
+            if key not in logged.overlay:  # else its removal is there, and has to go on
+                fresh.add(key)
+        logged.keep(key, value, timestamp)
+
+    def remove(self, time: int, tail: bytes) -> bool:
+        """Takes an entry out; whether it was there."""
+        key = timed_key(time, tail)
+        if key not in self._keys():
+            return False
+        self._forget(key)
+        return True
+
+    def pop(self) -> Waiting:
+        """Takes out the first. Raises IndexError if nothing waits."""
+        if self.earliest is None:
+            raise IndexError("nothing waits in the buffer")
+        key = heappop(self._heap)
+        logged = self._logged
+        held = logged.find(key)
+        found = Waiting(time_of(key), key_of(key), logged.value(held), held[2])
+        self._forget(key)
+        return found
+
+    def _forget(self, key: bytes) -> None:
+        live, heap, fresh = self._keys(), self._heap, self._unflushed()
+        live.remove(key)
+        if len(heap) > 2 * len(live) + SLACK:
+            self._heap = list(live)
+            heapify(self._heap)
+        if key in fresh:
+            fresh.remove(key)
+            del self._logged.overlay[key]
+        else:
+            self._logged.put(key, None, 0)
+
+    def _unflushed(self) -> set[bytes]:
+        """A commit takes the overlay and puts a new one in its place."""
+        if self._logged.overlay is not self._overlay:
+            self._overlay, self._fresh = self._logged.overlay, set()
+        return self._fresh
