@@ -9,9 +9,17 @@ from typing import Final, Literal, TextIO
 NOISY: Final = ("aiokafka", "kafka", "aiohttp.access")
 """Loggers of libraries that report daily business at INFO: let through from WARNING on, or where all is wanted."""
 
+USUAL: Final = "because it is rebalancing"
+"""In what aiokafka warns of whenever somebody joins or leaves a group: nothing is wrong then."""
+
 PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 PLAIN_OF_ONE: Final = "%(asctime)s %(levelname)-7s [{process}] %(name)s: %(message)s"
 """Of one process among several."""
+
+
+def unusual(record: logging.LogRecord) -> bool:
+    """Whether a line is not one of those that every rebalance brings."""
+    return not (record.name.startswith("aiokafka") and USUAL in record.msg)
 
 
 class JsonLines(logging.Formatter):
@@ -55,6 +63,8 @@ def setup(
     lines = Lines(sys.stderr)
     plain = PLAIN if process is None else PLAIN_OF_ONE.format(process=process)
     lines.setFormatter(JsonLines(process) if log_format == "json" else logging.Formatter(plain))
+    if wanted > logging.DEBUG:
+        lines.addFilter(unusual)
     root.addHandler(lines)
     root.setLevel(wanted)
     for name in NOISY:

@@ -69,3 +69,16 @@ def test_one_process_among_several_gives_its_number(capsys: pytest.CaptureFixtur
     setup("json", "info", 2)
     logging.getLogger("x").warning("late")
     assert json.loads(capsys.readouterr().err)["process"] == 2
+
+
+@pytest.mark.parametrize(("level", "count"), [("info", 0), ("debug", 1)])
+def test_what_every_rebalance_brings_is_told_only_where_all_is_wanted(
+    level: str, count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup("plain", level)
+    aiokafka = logging.getLogger("aiokafka.consumer.group_coordinator")
+    aiokafka.warning("Heartbeat failed for group %s because it is rebalancing", "orders")
+    aiokafka.warning("Heartbeat failed: local member_id was not recognized;")
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("is rebalancing" in line for line in lines) == count
+    assert sum("not recognized" in line for line in lines) == 1
