@@ -9,6 +9,9 @@ from streamz_actors.dataflow.node import Place, StoreSpec
 Read = Callable[[Batch], Awaitable[Column]]
 """What is held for each row, None for nothing."""
 
+ReadDated = Callable[[Batch], Awaitable[tuple[Column, list[int]]]]
+"""As Read, with the time of each in ms; that of nothing means nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
@@ -19,3 +22,5 @@ class Lookup:
     reads_keys: bool = False
     """Whether it looks at decoded keys."""
     asynchronous: bool = False
+    dated: Callable[[Place], ReadDated] | None = None
+    """As `at`, with times: what a join of two tables needs. None where no table is joined so."""

@@ -5,10 +5,10 @@ from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call, over_columns
-from streamz_actors.dataflow.lookups import Lookup, Read
+from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
 from streamz_actors.serde.schema import Schema
-from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.logged import ABSENT, LoggedStore
 
 Function = Callable[..., Any]
 
@@ -24,7 +24,15 @@ def by_row_key(spec: StoreSpec) -> Lookup:
 
         return read
 
-    return Lookup(at, (spec,))
+    def dated(place: Place) -> ReadDated:
+        logged = place.states[spec.name].logged
+
+        async def read(batch: Batch) -> tuple[Column, list[int]]:
+            return found_dated(logged, batch.encoded_keys(spec.key_schema))
+
+        return read
+
+    return Lookup(at, (spec,), dated=dated)
 
 
 def by_chosen_key(table: str, schema: Schema[Any], key: Function, what: str) -> Lookup:
@@ -49,6 +57,14 @@ def found(logged: LoggedStore, raws: list[bytes | None]) -> Column:
     if None in raws:
         return [None if raw is None else get(raw) for raw in raws]
     return list(map(get, raws))  # type: ignore[arg-type]  # there is no None among them
+
+
+def found_dated(logged: LoggedStore, raws: list[bytes | None]) -> tuple[Column, list[int]]:
+    """As `found`, with times."""
+    logged.load(raws)
+    find, value_of = logged.find, logged.value
+    helds = [ABSENT if raw is None else find(raw) for raw in raws]
+    return list(map(value_of, helds)), [time for _, _, time in helds]
 
 
 def join_table(

@@ -4,13 +4,13 @@ A view is one function from a column of values to another. It is applied to the 
 parent table holds when somebody looks a key up.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from itertools import compress
 from typing import Any, Protocol
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call
-from streamz_actors.dataflow.lookups import Lookup, Read
+from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
 from streamz_actors.errors import EncodeError
 from streamz_actors.serde.schema import Schema
@@ -61,7 +61,21 @@ def look_through(lookup: Lookup, derive: Derive, *, reads_keys: bool, asynchrono
 
         return read_view
 
-    return Lookup(at, lookup.stores, lookup.reads_keys or reads_keys, lookup.asynchronous or asynchronous)
+    dated = None if lookup.dated is None else _dated_through(lookup.dated, derive)
+    return Lookup(at, lookup.stores, lookup.reads_keys or reads_keys, lookup.asynchronous or asynchronous, dated)
+
+
+def _dated_through(look: Callable[[Place], ReadDated], derive: Derive) -> Callable[[Place], ReadDated]:
+    def dated(place: Place) -> ReadDated:
+        parent = look(place)
+
+        async def read_view(batch: Batch) -> tuple[Column, list[int]]:
+            values, times = await parent(batch)
+            return await derive(batch, values), times
+
+        return read_view
+
+    return dated
 
 
 def view(
