@@ -3,24 +3,29 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from streamz_actors.agents.actor import Behaviour
 from streamz_actors.agents.channel import Channel
+from streamz_actors.agents.columns import Given
 from streamz_actors.agents.inbox import Inbox
 from streamz_actors.agents.outbox import Call
 from streamz_actors.agents.replies import Asked, answer_record, reply_schema
+from streamz_actors.dataflow.event import Out
 from streamz_actors.dataflow.node import Node, Place
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Policy, Retry, Skip
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError, UsageError
-from streamz_actors.serde.schema import Schema
-from streamz_actors.streams.stream import GroupedStream, Stream
+from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.serde.traits import without_none
+from streamz_actors.streams.inference import common, schema_of
+from streamz_actors.streams.stream import GroupedStream, Stream, source_stream
 from streamz_actors.types import RecordMetadata
 
 V = TypeVar("V")
-Source = Topic[Any, Any] | Channel[Any] | Stream[Any, Any] | GroupedStream[Any, Any]
+Derived = Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any]
+Source = Derived | Channel[Any]
 
 
 class Agent(Generic[V]):
@@ -30,7 +35,7 @@ class Agent(Generic[V]):
         self,
         builder: TopologyBuilder,
         function: Callable[..., Any],
-        source: Source | Sequence[Topic[Any, Any]],
+        source: Source | Sequence[Topic[Any, Any]] | None,
         *,
         name: str | None = None,
         concurrency: int = 1,
@@ -40,6 +45,7 @@ class Agent(Generic[V]):
         on_error: Policy = Fail(),
         supervisor: str = "restart",
     ) -> None:
+        """Without a source it waits for a stream that goes through it."""
         self.name = name or function.__name__
         self._builder, self._function, self.source = builder, function, source
         self.concurrency, self.on_error, self.supervisor = concurrency, on_error, supervisor
@@ -47,6 +53,9 @@ class Agent(Generic[V]):
         self._topics: list[Topic[Any, Any]] = []
         self._calls: list[Call] = []
         self._channels: list[Channel[Any]] = []
+        self._node: Node | None = None
+        self._stream: Stream[Any, Any] | None = None
+        self._given: Given | None = None
         self._reply = reply_schema(_return_type(function))
         self._check(ordering)
         builder.agent(self.name)
@@ -76,6 +85,8 @@ class Agent(Generic[V]):
         if isinstance(sink, Topic):
             if len(sink.names) > 1:
                 raise TopologyError(f"agent {self.name!r}: topics {sink} are read together: name one as its sink")
+            if self._node is not None:
+                raise TopologyError(f"agent {self.name!r}: name its sinks before its yields are used as a stream")
             self._topics.append(sink)
         elif isinstance(sink, Agent):
             self.add_sink(sink.addressed())
@@ -90,19 +101,23 @@ class Agent(Generic[V]):
 
     def declare(self) -> None:
         """Adds the agent to the topology, now that its sinks are known."""
-        if inspect.isasyncgenfunction(self._function) and not self._has_sinks and self._entry is None:
+        if self._node is not None:
+            return
+        if self.source is None:
+            raise TopologyError(f"agent {self.name!r} has no source: pass one, or use stream.through_agent(...)")
+        if inspect.isasyncgenfunction(self._function) and not self._has_readers:
             raise TopologyError(
                 f"agent {self.name!r} yields, but that reaches nobody: give it sinks=[...], or a topic as its "
                 f"source so that it can be asked"
             )
         if isinstance(self.source, Channel):
             return
-        self._builder.add(
+        self._node = self._builder.add(
             Node(
                 self.name,
                 "agent",
                 self.inbox,
-                parents=self._parents(self.source),
+                parents=tuple(stream.node for stream in self._followed(self.source)),
                 sends=tuple(self._topics),
                 reads_keys=False,
                 agent=True,
@@ -111,22 +126,62 @@ class Agent(Generic[V]):
         )
 
     @property
+    def _has_readers(self) -> bool:
+        return self._has_sinks or self._given is not None or self._entry is not None
+
+    def follow(self, stream: Stream[Any, Any]) -> None:
+        """A stream goes through it: its source, if it has none yet. Raises TopologyError if it follows another."""
+        if self.source is None:
+            self.source = stream
+        elif isinstance(self.source, Channel) or [stream.node] != [each.node for each in self._followed(self.source)]:
+            raise TopologyError(
+                f"agent {self.name!r} has a source of its own, which is not stream {stream.name!r}: use "
+                f"app.stream(agent), or declare the agent without a source"
+            )
+
+    def stream(self, *, key_type: Any = None, value_type: Any = None, rekeyed: bool = False) -> Stream[Any, Any]:
+        """What it yields, as a stream on the same topology: no topic is between, and an event counts as done only when
+        its yields have passed the operators behind.
+
+        Rows have the event's key and timestamp, or those that `Out` names. `rekeyed`: keys may be others than the
+        events' (implied by `key_type`). `value_type` defaults to the X of `-> AsyncIterator[X]`.
+        """
+        if self._stream is None:
+            self._stream = self._yields(key_type, value_type, rekeyed or key_type is not None)
+        elif key_type is not None or value_type is not None or rekeyed:
+            raise TopologyError(f"agent {self.name!r} is a stream already: its types are said once, at first")
+        return self._stream
+
+    def _yields(self, key_type: Any, value_type: Any, rekeyed: bool) -> Stream[Any, Any]:
+        if self.source is None or isinstance(self.source, Channel):
+            raise TopologyError(f"agent {self.name!r} follows no topic or stream, so its yields are no stream")
+        if not inspect.isasyncgenfunction(self._function):
+            raise TopologyError(f"agent {self.name!r} does not yield, so that there is no stream of it")
+        followed = self._followed(self.source)
+        key = common([stream.key_schema for stream in followed], key=True)
+        key = key if key_type is None else schema_for(key_type, key=True)
+        self._given = Given(self.name, key, schema_of(value_type, yielded(self._function)), rekeyed)
+        self.declare()
+        assert self._node is not None
+        moved = rekeyed or any(stream.rekeyed for stream in followed)
+        return Stream(self._builder, self._node, self.name, key, self._given.value_schema, rekeyed=moved)
+
+    @property
     def _has_sinks(self) -> bool:
         return bool(self._topics or self._calls or self._channels)
 
-    def _parents(
-        self, source: Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Sequence[Topic[Any, Any]]
-    ) -> tuple[Node, ...]:
+    def _followed(self, source: Derived | Sequence[Topic[Any, Any]]) -> tuple[Stream[Any, Any], ...]:
+        """What it gets its events from, as streams."""
         if isinstance(source, Stream):
-            return (source.node,)
+            return (source,)
         if isinstance(source, GroupedStream):
             keys = self._table_keys() if source.key_schema.type is Any else None
-            return (source.stream(key_schema=keys).node,)
+            return (source.stream(key_schema=keys),)
         topics = [source] if isinstance(source, Topic) else list(source)
         for topic in topics:
             if not isinstance(topic, Topic):
                 raise TopologyError(f"agent {self.name!r}: {topic!r} is no source: topics, a channel or a stream are")
-        return tuple(self._builder.source(topic) for topic in topics)
+        return tuple(source_stream(self._builder, topic) for topic in topics)
 
     def _table_keys(self) -> Schema[Any] | None:
         """How the tables of its body write their keys, if they agree: what a group without a key type goes by."""
@@ -147,6 +202,7 @@ class Agent(Generic[V]):
             self.concurrency,
             channels=tuple(self._channels),
             eager=isinstance(self.source, Channel) and self.source.maxsize > 0,
+            given=self._given,
         )
 
     def _visible(self, place: Place) -> dict[str, Any]:
@@ -163,9 +219,9 @@ class Agent(Generic[V]):
             return self.source if len(self.source.names) == 1 else None
         if isinstance(self.source, Channel):
             return self.source
-        if not isinstance(self.source, Stream | GroupedStream) and len(self.source) == 1:
-            return self.source[0]
-        return None
+        if self.source is None or isinstance(self.source, Stream | GroupedStream) or len(self.source) != 1:
+            return None
+        return self.source[0]
 
     def addressed(self) -> Any:
         """Where a value for it is sent. Raises UsageError for one that follows several topics or a derived stream."""
@@ -231,6 +287,15 @@ class Agent(Generic[V]):
     def _answer(self, request: Asked, value: Any, error: BaseException | None) -> None:
         raw, headers = answer_record(self._reply, value, error)
         self._builder.link.get("answering").answer(request.topic, request.correlation, raw, headers)
+
+
+def yielded(function: Callable[..., Any]) -> Any:
+    """X of `-> AsyncIterator[X]` and of `-> AsyncIterator[Out[X]]`; Any where nothing is said."""
+    arguments = get_args(_return_type(function))
+    item = arguments[0] if arguments else Any
+    if get_origin(item) is Out:
+        item = get_args(item)[0]
+    return without_none(item)
 
 
 def _return_type(function: Callable[..., Any]) -> Any:

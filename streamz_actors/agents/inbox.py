@@ -1,12 +1,14 @@
 """An agent in one task: takes runs of rows and spreads them over its actors, records of one key always to the same."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
 from streamz_actors.agents.actor import Actor, Behaviour
 from streamz_actors.agents.channel import Channel
+from streamz_actors.agents.columns import Given, GivenColumns
 from streamz_actors.agents.lane import Lane
 from streamz_actors.agents.outbox import Call, Outbox
 from streamz_actors.dataflow.batch import Batch
@@ -33,14 +35,18 @@ class Inbox(Operator, Leg):
         *,
         channels: tuple[Channel[Any], ...] = (),
         eager: bool = False,
+        given: Given | None = None,
     ) -> None:
-        """`eager`: the place is woken by each event done."""
+        """`eager`: the place is woken by each event done. `given`: the stream that its yields make."""
         self._behaviour, self._place, self._states = behaviour, place, states
         self._topics, self._calls, self._channels = topics, calls, channels
         self._lanes = tuple(Lane(place.wake, self._passed) for _ in range(concurrency))
         self._unfinished = 0
         for lane in self._lanes:
             lane.eager = eager
+        self._given = given
+        self._waiting: deque[Batch] = deque()
+        """Rows of that stream for the node's children."""
         self._outboxes: list[Outbox] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,9 +76,22 @@ class Inbox(Operator, Leg):
         def in_hand() -> tuple[Batch, int] | None:
             return (context.batch, context.index) if lane.busy and context.batch is not None else None
 
-        outbox = Outbox(self._topics, self._calls, self._channels, self._place.collector, in_hand)
+        given = None if self._given is None else GivenColumns(self._given, self._give)
+        outbox = Outbox(self._topics, self._calls, self._channels, self._place.collector, in_hand, given)
         self._outboxes.append(outbox)
         return Actor(self._behaviour, self._place, lane, outbox, context)
+
+    def _give(self, batch: Batch) -> None:
+        self._waiting.append(batch)
+        self._place.wake()
+
+    @property
+    def gives(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self) -> Sequence[Batch]:
+        taken, self._waiting = self._waiting, deque()
+        return taken
 
     def _spread(self, batch: Batch) -> dict[Lane, list[int]]:
         """The rows of each lane: by a checksum of the key, those without a key by offset."""
@@ -92,6 +111,8 @@ class Inbox(Operator, Leg):
         lowest: dict[TopicPartition, int] = {}
         for lane in self._lanes:
             lane.lowest(lowest)
+        for batch in self._waiting:
+            lowest[batch.origin] = min(lowest.get(batch.origin, batch.offsets[0]), *batch.offsets)
         return lowest
 
     def pending(self) -> int:

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from streamz_actors.agents.channel import Channel
+from streamz_actors.agents.columns import Columns, GivenColumns, TopicColumns
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.event import Out
-from streamz_actors.dataflow.topics import Topic, header_tuple
-from streamz_actors.types import Headers
+from streamz_actors.dataflow.topics import Topic
 
 Call = Callable[[Any], Any]
 Yield = tuple[Batch, int, Out[Any]]
@@ -23,87 +23,10 @@ InHand = Callable[[], tuple[Batch, int] | None]
 """The row of the event that is not done yet: a yield of it may still be taken back."""
 
 
-class TopicColumns:
-    """Rows on their way to one topic. Values are encoded when they are yielded, so that an error is their event's."""
-
-    def __init__(self, topic: Topic[Any, Any]) -> None:
-        self.topic = topic
-        self._name = topic.name
-        self._encode_key, self._encode = topic.key_schema.encode, topic.value_schema.encode
-        self.keys: list[bytes | None] = []
-        self.values: list[bytes | None] = []
-        self.timestamps: list[int] = []
-        self.headers: list[Headers] | None = None
-        """None as long as no row has any."""
-
-    def takes_keys(self, batch: Batch) -> bool:
-        """Whether the batch's keys leave as they came."""
-        return batch.raw_keys is not None and batch.key_schema == self.topic.key_schema
-
-    def passed(self, batch: Batch) -> Column | None:
-        """The batch's values, if each may leave with the bytes that it came with: nobody can have changed them."""
-        schema = self.topic.value_schema
-        return batch.values if schema.immutable and batch.raw_values and batch.value_schema == schema else None
-
-    def extend(self, batch: Batch, rows: Sequence[int], values: Sequence[bytes | None]) -> None:
-        """Values under the keys and timestamps of rows; `takes_keys` holds for the batch."""
-        assert batch.raw_keys is not None
-        self.keys += map(batch.raw_keys.__getitem__, rows)
-        self.values += values
-        self.timestamps += map(batch.timestamps.__getitem__, rows)
-        if self.headers is not None:
-            self.headers += [()] * len(rows)
-
-    def put(self, batch: Batch, index: int, value: Any) -> None:
-        """A value under the key and timestamp of a row."""
-        self.values.append(self._encode(value))
-        if batch.raw_keys is not None and self.takes_keys(batch):
-            self.keys.append(batch.raw_keys[index])
-        else:
-            self.keys.append(self._encode_key(batch.key_at(index)))
-        self.timestamps.append(batch.timestamps[index])
-        if self.headers is not None:
-            self.headers.append(())
-
-    def put_out(self, batch: Batch, index: int, out: Out[Any]) -> None:
-        """The key of the row is looked at only where `out` has none: it need not fit the topic."""
-        headers = header_tuple(out.headers)
-        if headers and self.headers is None:
-            self.headers = [()] * len(self.timestamps)
-        if out.key is None:
-            self.put(batch, index, out.value)
-        else:
-            self.values.append(self._encode(out.value))
-            self.keys.append(self._encode_key(out.key))
-            self.timestamps.append(batch.timestamps[index])
-            if self.headers is not None:
-                self.headers.append(())
-        if out.timestamp is not None:
-            self.timestamps[-1] = out.timestamp
-        if self.headers is not None:
-            self.headers[-1] = headers
-
-    def cut(self, rows: int) -> None:
-        """Drops all but the first `rows`."""
-        for column in (self.keys, self.values, self.timestamps, self.headers):
-            if column is not None:
-                del column[rows:]
-
-    def flush(self, rows: int, collector: Collector) -> None:
-        """Hands on the first `rows`; the others stay."""
-        keys, values, timestamps, headers = self.keys, self.values, self.timestamps, self.headers
-        self.keys, self.values, self.timestamps = keys[rows:], values[rows:], timestamps[rows:]
-        self.headers = None if headers is None or not any(headers[rows:]) else headers[rows:]
-        for column in (keys, values, timestamps, headers):
-            if column is not None:
-                del column[rows:]
-        collector.add(self._name, keys, values, timestamps, headers)
-
-
 class Outbox:
     """The sinks of one actor. An event's yields leave together when it is done, or never.
 
-    What goes to one topic under the keys of the rows, the usual case, is noted by row and encoded value, and becomes
+    What goes to one place under the keys of the rows, the usual case, is noted by row and encoded value, and becomes
     columns a run at a time; all else becomes columns at once. What was noted comes behind what the columns hold.
     """
 
@@ -114,10 +37,13 @@ class Outbox:
         channels: tuple[Channel[Any], ...],
         collector: Collector,
         in_hand: InHand,
+        given: GivenColumns | None = None,
     ) -> None:
-        self._columns = tuple(TopicColumns(topic) for topic in topics)
+        """`given`: what the operators behind the agent get."""
+        columns: tuple[Columns, ...] = tuple(TopicColumns(topic, collector) for topic in topics)
+        self._columns = columns if given is None else (*columns, given)
         self._calls, self._channels = calls, channels
-        self._collector, self._in_hand = collector, in_hand
+        self._in_hand = in_hand
         self.holds = bool(calls or channels)
         """Whether there are functions or channels among the sinks, which are given the yields by `call`."""
         self._held: list[Yield] = []
@@ -129,11 +55,11 @@ class Outbox:
         self._came: Column = []
         """The bytes that they came as."""
         self._encode: Callable[[Any], bytes | None] | None = None
-        """Of the only topic, where values can be noted."""
+        """Of the only place they go to, where values can be noted."""
         self._noted: list[int] = []
         self._values: list[bytes | None] = []
         self._rows = 0
-        """In every column: each yield goes to every topic."""
+        """In every column: each yield goes to every place."""
         self._last: tuple[Batch, int] | None = None
         """The row whose yield was the last to become columns."""
         self._before = 0
@@ -163,7 +89,7 @@ class Outbox:
         if len(self._columns) == 1 and not self.holds and batch.headers is None:
             column = self._columns[0]
             if column.takes_keys(batch):
-                given, self._encode = column.passed(batch), column.topic.value_schema.encode
+                given, self._encode = column.passed(batch), column.value_schema.encode
         self._given = nobody_s(len(batch)) if given is None else given
         self._came = batch.raw_values or []
         if not self._scheduled and self._columns:
@@ -232,7 +158,7 @@ class Outbox:
         if not kept:
             return
         for column in self._columns:
-            column.flush(kept, self._collector)
+            column.flush(kept)
         self._rows, self._before = self._rows - kept, 0
 
     def _finished(self) -> int:

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -71,11 +71,23 @@ class Operator(ABC):
 
 
 class Leg(ABC):
-    """An operator that finishes rows later than `process` returns: an agent's inbox."""
+    """An operator that finishes rows later than `process` returns: an agent's inbox, calls that wait for I/O.
+
+    What comes of its rows goes on to the node's children within a step: the task takes it when `gives` says so.
+    """
+
+    @property
+    def gives(self) -> bool:
+        """Whether rows wait to be taken. The place is to be woken when they come."""
+        return False
+
+    def take(self) -> Sequence[Batch]:
+        """The rows that wait, for whoever hands them on."""
+        return ()
 
     @abstractmethod
     def unfinished(self) -> dict[Any, int]:
-        """The lowest offset per source partition that is not done yet."""
+        """The lowest offset per source partition that is not done yet, or of which rows still wait to be taken."""
 
     @abstractmethod
     def pending(self) -> int:

@@ -70,6 +70,8 @@ class Task:
         self._shelf: Shelf | None = None
         self._operators: dict[Node, Operator] = {}
         self._legs: list[Leg] = []
+        self._givers: list[tuple[Node, Leg]] = []
+        """Of the legs, those that give rows to others."""
         self.agents: dict[str, Leg] = {}
         self._timed: list[Node] = []
         self._changes: deque[tuple[str, Batch]] = deque()
@@ -116,7 +118,10 @@ class Task:
             operator.olds = node in self.sub.olds
             if isinstance(operator, Leg):
                 self._legs.append(operator)
-                self.agents[node.name] = operator
+                if node.agent:
+                    self.agents[node.name] = operator
+                if not operator.silent:
+                    self._givers.append((node, operator))
             if node.timed:
                 self._timed.append(node)
         self.status = TaskStatus.RESTORING
@@ -171,8 +176,8 @@ class Task:
 
     @property
     def drained(self) -> bool:
-        """Whether no actor has an event in hand any longer."""
-        return self._step is None and all(leg.drained() for leg in self._legs)
+        """Whether no actor has an event in hand any longer, and nothing that came of one waits."""
+        return self._step is None and not self._gives and all(leg.drained() for leg in self._legs)
 
     def add(self, raw: RawBatch) -> None:
         self.buffer.add(raw)
@@ -189,7 +194,7 @@ class Task:
         """
         if self.status is not TaskStatus.RUNNING or self._step is not None or self._frozen is not None:
             return False
-        changed = bool(self._changes)
+        changed = bool(self._changes) or self._gives
         if changed:
             self._begin(self._follow())
             if self._step is not None:
@@ -205,11 +210,28 @@ class Task:
     def follow(self) -> bool:
         """Lets changes of tables reach who follows them; whether it now stands between two steps with none left.
 
-        Only then may it be committed. Raises as `step`.
+        Only then may it be committed. Raises as `step`. What legs give goes on as well, if no function on the way can
+        suspend; else it is not waited for, since more would have come meanwhile: it holds the offsets back.
         """
-        if self._changes and self._step is None and self._frozen is None and not self.broken:
-            self._begin(self._follow())
+        if self._step is None and self._frozen is None and not self.broken:
+            for _, leg in () if self._asynchronous else self._givers:
+                leg.flush()
+            if self._changes or (self._gives and not self._asynchronous):
+                self._begin(self._follow())
         return self.settled and not self.broken and self._frozen is None
+
+    @property
+    def _gives(self) -> bool:
+        """Whether a leg has rows for its children."""
+        return any(leg.gives for _, leg in self._givers)
+
+    def pass_on(self) -> None:
+        """Lets everything go on that does not begin with a record: changes of tables, and what legs give. Raises as
+        `step`.
+        """
+        waiting = self._changes or self._gives
+        if waiting and self._step is None and self._frozen is None and not self.broken:
+            self._begin(self._follow())
 
     def flush(self) -> None:
         """Hands on what finished events have yielded."""
@@ -255,12 +277,16 @@ class Task:
             raise run.poison.error
 
     async def _follow(self) -> None:
-        """Changes of tables that handlers made flow to those who follow them."""
+        """Changes of tables that handlers made flow to those who follow them, what legs give to their children."""
         self.broken = True
         while self._changes:
             table, batch = self._changes.popleft()
             for node in self.sub.followers.get(table, ()):
                 await self._forward(node, batch)
+        for node, leg in self._givers:
+            for batch in leg.take():
+                await self._forward(node, batch)
+                await self._advance()
         self.broken = False
 
     async def _forward(self, node: Node, batch: Batch) -> None:
@@ -315,7 +341,7 @@ class Task:
     @property
     def worked_off(self) -> bool:
         """Whether everything that was stepped is done, or waits for a timer of the framework."""
-        return self._step is None and all(leg.idle() for leg in self._legs)
+        return self._step is None and not self._gives and all(leg.idle() for leg in self._legs)
 
     @property
     def idle(self) -> bool:

@@ -17,10 +17,12 @@ its event is not committed; if the task stays, the handler has not noticed anyth
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from streamz_actors.clock import Clock
+from streamz_actors.errors import StreamzError
+from streamz_actors.tasks.task import Task
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.committing import Committing
 from streamz_actors.worker.growth import outdated
@@ -48,11 +50,11 @@ class Rebalance:
         tasks = self._tasks.running()
         deadline = self._clock.monotonic() + GRACE
         # 1
-        await self._until(lambda: all(task.worked_off or task.frozen for task in tasks), deadline - GRACE + WORK)
+        await self._until(lambda: all(task.worked_off or task.frozen for task in tasks), tasks, deadline - GRACE + WORK)
         # 2
         for task in tasks:
             task.drain()
-        await self._until(lambda: all(task.drained or task.frozen for task in tasks), deadline)
+        await self._until(lambda: all(task.drained or task.frozen for task in tasks), tasks, deadline)
         # 3
         if tasks:
             await self._committing.commit()
@@ -60,9 +62,14 @@ class Rebalance:
         for task in self._tasks.running():
             task.freeze()
 
-    async def _until(self, done: Callable[[], bool], deadline: float) -> None:
+    async def _until(self, done: Callable[[], bool], tasks: Sequence[Task], deadline: float) -> None:
+        """What actors give on still goes through the operators behind them."""
         while not done() and self._clock.monotonic() < deadline:
             self.moved.clear()
+            for task in tasks:
+                _pass_on(task)
+            if done():
+                return
             timer = self._clock.call_later(LOOK, self.moved.set)
             try:
                 await self.moved.wait()
@@ -93,3 +100,10 @@ class Rebalance:
             # 7, 8
             await self._tasks.fit(assigned, provision, lambda: members.rebalancing, discard)
         return provision
+
+
+def _pass_on(task: Task) -> None:
+    try:
+        task.pass_on()
+    except StreamzError as error:
+        task.failed(error)
