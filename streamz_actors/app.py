@@ -47,7 +47,7 @@ class App:
     def __init__(self, id: str, *, broker: str | None = None, store: str | None = None, **settings: Any) -> None:  # noqa: A002
         keywords = {"broker": broker, "store": store, **settings}
         self.settings = resolve(id, keywords, environ=os.environ, pyproject=project_table(Path.cwd()), overrides={})
-        self._builder = TopologyBuilder(id)
+        self._builder = TopologyBuilder(id, make_agent=self._through)
         self._agents: list[Agent[Any]] = []
         self._timers: list[Timer] = []
         self._crontabs: list[Crontab] = []
@@ -125,15 +125,22 @@ class App:
         """The latest values of a topic, all of them on every worker."""
         return declare_global_table(self._builder, topic, name=name)
 
-    def stream(self, source: Topic[Any, Any] | Table[Any, Any]) -> Stream[Any, Any]:
-        """The records of a topic, or the changes of a table."""
+    def stream(self, source: Topic[Any, Any] | Table[Any, Any] | Agent[Any], **options: Any) -> Stream[Any, Any]:
+        """The records of a topic, the changes of a table, or what an agent yields.
+
+        Options, of an agent only: `key_type, value_type, rekeyed`, see `Agent.stream`.
+        """
+        if isinstance(source, Agent):
+            return source.stream(**options)
+        if options:
+            raise TopologyError(f"stream of {source!r}: {', '.join(options)} is for agents: a topic has its own types")
         return declare_stream(self._builder, source)
 
     # -- declaring: what is done with them
 
     def agent(
         self,
-        source: Source | Sequence[Topic[Any, Any]],
+        source: Source | Sequence[Topic[Any, Any]] | None = None,
         *,
         name: str | None = None,
         concurrency: int = 1,
@@ -143,7 +150,7 @@ class App:
         on_error: Policy = Fail(),
         supervisor: str = "restart",
     ) -> Callable[[Callable[..., Any]], Agent[Any]]:
-        """Makes an agent of an `async def` function of one stream."""
+        """Makes an agent of an `async def` function of one stream. Without a source: for `stream.through_agent`."""
 
         def decorate(function: Callable[..., Any]) -> Agent[Any]:
             agent: Agent[Any] = Agent(
@@ -162,6 +169,15 @@ class App:
             return agent
 
         return decorate
+
+    def _through(self, agent: Agent[Any] | Callable[..., Any], stream: Stream[Any, Any], **options: Any) -> Agent[Any]:
+        """The agent that a stream goes through; options are those of `agent`, for a plain function."""
+        if not isinstance(agent, Agent):
+            return self.agent(stream, **options)(agent)
+        if options:
+            raise TopologyError(f"agent {agent.name!r}: {', '.join(options)} is said where it is declared")
+        agent.follow(stream)
+        return agent
 
     def timer(self, interval: float | timedelta, *, on_leader: bool = False) -> Callable[[F], F]:
         """Calls a function every `interval` seconds while the worker runs."""

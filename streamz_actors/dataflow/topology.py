@@ -1,5 +1,6 @@
 """What an application declared: nodes, stores and topics, collected by name. Nothing here runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,8 @@ class TopologyBuilder:
     claimed: set[str] = field(default_factory=set)
     """Tables that some agent names: no agent that names none may use them."""
     frozen: bool = False
+    make_agent: Callable[..., Any] | None = None
+    """Of an agent or a function, and the stream to go through it: set by the application; streams know no agents."""
 
     def add(self, node: Node) -> Node:
         if self.frozen:

@@ -141,6 +141,21 @@ class Stream(Flow[K, V]):
         self.to(topic)
         return source_stream(self.builder, topic)
 
+    def through_agent(
+        self, agent: Any, *, key_type: Any = None, value_type: Any = None, rekeyed: bool = False, **options: Any
+    ) -> "Stream[Any, Any]":
+        """Hands each record to an agent and goes on with what that yields: no topic is between, and a record counts as
+        done only when its yields have passed what comes behind.
+
+        `agent`: one declared without a source, or a function as `@app.agent` takes it, then with options as that has.
+        `rekeyed`: yields may have other keys than their events (implied by `key_type`).
+        """
+        if self.builder.make_agent is None:
+            raise TopologyError(f"stream {self.name!r} belongs to no application: there are no agents here")
+        made = self.builder.make_agent(agent, self, **options)
+        stream: Stream[Any, Any] = made.stream(key_type=key_type, value_type=value_type, rekeyed=rekeyed)
+        return stream
+
     def repartition(
         self,
         name: str | None = None,
