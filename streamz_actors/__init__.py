@@ -6,35 +6,48 @@ from streamz_actors.agents.stream import AgentStream
 from streamz_actors.app import App
 from streamz_actors.dataflow.context import current_event
 from streamz_actors.dataflow.event import Event, Out
+from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Retry, Skip
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.serde.codecs import register_codec
 from streamz_actors.serde.models import Record
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.set_table import SetTable
-from streamz_actors.streams.stream import GroupedStream, Stream, Table
-from streamz_actors.types import RecordMetadata, Windowed
+from streamz_actors.streams.stream import GroupedStream, Stream, Table, WindowedStream, WindowedTable
+from streamz_actors.types import RecordMetadata, Windowed, WindowValue
+from streamz_actors.windows.definitions import CountWindow, Hopping, JoinWindow, Session, Sliding, Tumbling, Unlimited
 
 __all__ = [
     "Agent",
     "AgentStream",
     "App",
     "Channel",
+    "CountWindow",
     "DeadLetter",
     "Event",
     "Fail",
     "GlobalTable",
     "GroupedStream",
+    "Hopping",
+    "JoinWindow",
+    "Late",
     "Out",
     "Record",
     "RecordMetadata",
     "Retry",
+    "Session",
     "SetTable",
     "Skip",
+    "Sliding",
     "Stream",
     "Table",
     "Topic",
+    "Tumbling",
+    "Unlimited",
+    "WindowValue",
     "Windowed",
+    "WindowedStream",
+    "WindowedTable",
     "current_event",
     "register_codec",
 ]

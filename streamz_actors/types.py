@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 from murmurhash2 import murmurhash2
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 Headers = tuple[tuple[str, bytes], ...]
 """Record headers in the order they were written; a name may occur more than once."""
@@ -38,6 +39,15 @@ class Windowed(Generic[K]):
     key: K
     start: int
     end: int
+
+
+class WindowValue(NamedTuple, Generic[V]):
+    """What a table of windows holds for a key in one of them. Bounds, and the time of its latest record, in ms."""
+
+    start: int
+    end: int
+    value: V
+    timestamp: int
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -9,7 +9,7 @@ from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.event import Event
 from streamz_actors.errors import NotInHandler, NotRunning
-from streamz_actors.types import Headers, RecordMetadata
+from streamz_actors.types import Headers, RecordMetadata, WindowValue
 
 
 class Collector(Protocol):
@@ -56,6 +56,10 @@ class Runtime(Protocol):
 
     async def lookup(self, table: str, key: Any) -> Any:
         """The value of a key, from whichever worker has it; None if there is none."""
+        ...
+
+    async def windows(self, table: str, key: Any, start: int | None, stop: int | None) -> list[WindowValue[Any]]:
+        """The windows of a key that begin at start <= ms < stop, from whichever worker has them."""
         ...
 
     async def question(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":

@@ -66,7 +66,7 @@ class Operator(ABC):
         """Works on a run of rows; gives the rows that go on to the children, or None for none."""
 
     def advance(self, now: int, stream_time: int) -> Batch | None:
-        """Time has moved: `now` is the wall clock, both in ms. Called only if the node is `timed`."""
+        """Time has moved: `now` is the wall clock, both in ms. Called only if the node is `timed` or `ticked`."""
         return None
 
 
@@ -186,7 +186,9 @@ class Node:
     copartitioned: bool = False
     """Whether its inputs and stores must have equal partition counts."""
     timed: bool = False
-    """Whether `Operator.advance` is to be called."""
+    """Whether `Operator.advance` is to be called: behind each row, one by one, and as the wall clock moves."""
+    ticked: bool = False
+    """Whether it is to be called as the wall clock moves, and only then: rows come in runs as ever."""
     agent: bool = False
     named_tables: tuple[str, ...] | None = None
     """Of an agent: the tables its body uses; None: all that nobody names."""

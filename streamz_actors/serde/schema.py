@@ -187,6 +187,17 @@ def _windowed(annotation: Any, inner: Schema[Any]) -> Schema[Any]:
     )
 
 
+def windowed_around(key: Schema[Any]) -> Schema[Any]:
+    """The schema of windowed keys, given that of the keys: `schema_for(Windowed[K])`, with the keys' own codec."""
+    generic: Any = Windowed
+    return _windowed(generic[key.type], key)
+
+
+def is_windowed(schema: Schema[Any]) -> bool:
+    """Whether it writes `Windowed` keys."""
+    return get_origin(schema.type) is Windowed
+
+
 def _default_codec(annotation: Any, key: bool) -> str:
     info = info_of(without_none(annotation))
     if is_plain(info, bytes):

@@ -43,6 +43,17 @@ def key_part(raw: bytes) -> bytes:
     return raw[: -_BOUNDS.size]
 
 
+def bounds(start: int, end: int) -> bytes:
+    """What stands behind the encoded key in a windowed one."""
+    return _BOUNDS.pack(end, start)
+
+
+def bounds_of(raw: bytes) -> tuple[int, int]:
+    """Start and end of an encoded windowed key."""
+    end, start = _BOUNDS.unpack_from(raw, len(raw) - _BOUNDS.size)
+    return start, end
+
+
 def _nothing(value: Any, raw: bytes) -> None:
     """What was written needs no second look."""
 

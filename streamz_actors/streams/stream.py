@@ -5,16 +5,27 @@ They stand in one file because each gives the others. What needs none of the oth
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, Unpack, overload
 
 from streamz_actors.dataflow.calls import over_columns
 from streamz_actors.dataflow.lookups import Lookup
 from streamz_actors.dataflow.node import Node, StoreSpec, is_async
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
-from streamz_actors.errors import TopologyError
-from streamz_actors.operators import aggregate, join_table, processor, routes, stateless, update, views
-from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.errors import TopologyError, UsageError
+from streamz_actors.operators import (
+    aggregate,
+    folding,
+    join_table,
+    processor,
+    routes,
+    stateless,
+    update,
+    views,
+    window_lookup,
+)
+from streamz_actors.serde.schema import Schema, schema_for, windowed_around
+from streamz_actors.streams import windowed
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.inference import common, item_of, pair_of, returned, schema_of
@@ -22,6 +33,8 @@ from streamz_actors.streams.mapped import Mapped
 from streamz_actors.streams.naming import path, source_name
 from streamz_actors.streams.split import Split
 from streamz_actors.streams.stores import stored
+from streamz_actors.types import Windowed, WindowValue
+from streamz_actors.windows.definitions import Window
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -283,7 +296,7 @@ class GroupedStream(Generic[K, V]):
 
     def __init__(self, stream: Stream[K, V], name: str | None) -> None:
         self._stream, self._name = stream, name
-        self.name, self.key_schema = stream.name, stream.key_schema
+        self.name, self.key_schema, self.value_schema = stream.name, stream.key_schema, stream.value_schema
 
     def stream(self, name: str | None = None, key_schema: Schema[Any] | None = None) -> Stream[K, V]:
         """The records, each in the partition of its group: what an agent or a table follows."""
@@ -310,12 +323,13 @@ class GroupedStream(Generic[K, V]):
         value_type: Any = None,
     ) -> "Table[K, A]":
         """Folds values by `aggregator(key, value, aggregate)`, from what `initializer()` gives. None deletes."""
-        if is_async(initializer):
-            raise TopologyError(f"aggregate of {self.name!r}: the initializer is a plain function, not `async def`")
-        inferred = returned(aggregator)
-        value = schema_of(value_type, returned(initializer) if inferred is Any else inferred)
+        value = _aggregate_schema(self.name, initializer, aggregator, value_type)
         source, spec = self._placed(name, "aggregate", aggregator, value)
         return self._kept(spec, aggregate.aggregate(source.node, spec, initializer, aggregator))
+
+    def windowed_by(self, window: Window) -> "WindowedStream[K, V]":
+        """Each key's records in windows of event time: Tumbling, Hopping, Sliding, Session, Unlimited, CountWindow."""
+        return WindowedStream(self, windowed.checked_window(window, self.name))
 
     def _kept(self, spec: StoreSpec, node: Node) -> "Table[K, Any]":
         builder = self._stream.builder
@@ -325,12 +339,78 @@ class GroupedStream(Generic[K, V]):
         self, name: str | None, operation: str, function: Function | None, value: Schema[Any]
     ) -> tuple[Stream[K, V], StoreSpec]:
         source = self.stream(name)
-        full = name or path(self._name or self.name, operation, function)
-        return source, stored(self._stream.builder, full, source.key_schema, value)
+        return source, stored(self._stream.builder, name or self.path(operation, function), source.key_schema, value)
+
+    def path(self, operation: str, function: Function | None) -> str:
+        """The name of what is aggregated without one."""
+        return path(self._name or self.name, operation, function)
+
+
+def _aggregate_schema(name: str, initializer: Function, aggregator: Function, value_type: Any) -> Schema[Any]:
+    """The schema of what an aggregator gives: as declared, else as it or the initializer is annotated."""
+    if is_async(initializer):
+        raise TopologyError(f"aggregate of {name!r}: the initializer is a plain function, not `async def`")
+    inferred = returned(aggregator)
+    return schema_of(value_type, returned(initializer) if inferred is Any else inferred)
+
+
+class WindowedStream(Generic[K, V]):
+    """A grouped stream in windows. Each aggregation is a table whose keys are `Windowed(key, start, end)`.
+
+    All take the options of `Options`: `emit="close"` gives one result for each window, once it has closed; `on_late`
+    is told of records that came too late; `close_on_idle`, `retention`.
+    """
+
+    def __init__(self, grouped: GroupedStream[K, V], window: Window) -> None:
+        self._grouped, self.window, self.name = grouped, window, grouped.name
+
+    def count(self, name: str | None = None, **options: Unpack[windowed.Options]) -> "WindowedTable[K, int]":
+        """How many records each window has. Records without a value count."""
+        return self._table(name, "count", None, schema_for(int), folding.counting, options)
+
+    def reduce(
+        self, reducer: Callable[[V, V], V | Awaitable[V]], name: str | None = None, *,
+        value_type: Any = None, **options: Unpack[windowed.Options],
+    ) -> "WindowedTable[K, V]":
+        """Folds values by `reducer(aggregate, value)`; the first value of a window is its first aggregate.
+
+        Sessions that meet become one by `reducer(earlier, later)`.
+        """
+        value = self._grouped.value_schema if value_type is None else schema_for(value_type)
+        return self._table(name, "reduce", reducer, value, lambda full: folding.reducing(full, reducer), options)
+
+    def aggregate(
+        self, initializer: Callable[[], A], aggregator: Callable[[K, V, A], A | Awaitable[A]],
+        name: str | None = None, *, merger: Callable[[K, A, A], A | Awaitable[A]] | None = None,
+        value_type: Any = None, **options: Unpack[windowed.Options],
+    ) -> "WindowedTable[K, A]":
+        """Folds values by `aggregator(key, value, aggregate)`, from what `initializer()` gives. None deletes.
+
+        Records without a value are folded, too. Sessions that meet become one by `merger(key, one, two)`.
+        """
+        windowed.check_merger(self.window, self.name, merger)
+        value = _aggregate_schema(self.name, initializer, aggregator, value_type)
+
+        def made(full: str) -> folding.Folding:
+            return folding.aggregating(full, initializer, aggregator, merger)
+
+        return self._table(name, "aggregate", aggregator, value, made, options)
+
+    def _table(
+        self, name: str | None, operation: str, function: Function | None, value: Schema[Any],
+        fold: Callable[[str], folding.Folding], options: windowed.Options,
+    ) -> "WindowedTable[K, Any]":
+        source, full = self._grouped.stream(name), name or self._grouped.path(operation, function)
+        spec = windowed.state_of(source.builder, full, self.window, source.key_schema, value, options)
+        node = windowed.node_of(source.node, spec, self.window, fold(full), options)
+        return windowed_table(source.builder, spec, source.builder.add(node), self.window)
 
 
 class Table(Mapped[K, V]):
     """A mapping in handlers; in the DSL, a value for each key and the changes of them."""
+
+    window: Window | None = None
+    """Where its keys are `Windowed`, of a windowed aggregation: what windows they are."""
 
     def __init__(
         self,
@@ -398,9 +478,50 @@ class Table(Mapped[K, V]):
             return self.builder.add(made)
 
         if spec is not None:
-            return kept_table(self.builder, spec, changes())
-        lookup = views.look_through(self.reading, derive, reads_keys=reads_keys, asynchronous=waits)
-        return Table(self.builder, label, (self.key_schema, value), changes, lookup)
+            table = kept_table(self.builder, spec, changes())
+        else:
+            lookup = views.look_through(self.reading, derive, reads_keys=reads_keys, asynchronous=waits)
+            table = Table(self.builder, label, (self.key_schema, value), changes, lookup)
+        table.window = self.window
+        return table
+
+
+class WindowedTable(Table[Windowed[K], V]):
+    """What windows hold. In a handler `t[Windowed(key, start, end)]` is one of them, `t.windows(key)` all of a key.
+
+    Windows are kept as long as they take records, and for the `retention` that was asked for.
+    """
+
+    def __getitem__(self, key: Windowed[K]) -> V:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: Windowed[K], /, default: Any = None) -> Any:
+        found = self.windows(key.key, key.start, key.start + 1)
+        return next((row.value for row in found if row.end == key.end), default)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, Windowed) and self.get(key) is not None
+
+    def windows(self, key: K, from_: int | None = None, to: int | None = None) -> list[WindowValue[V]]:
+        """In a handler: the windows of a key that begin at from_ <= ms < to, oldest first."""
+        state = self._state()
+        found = state.spec.layout.windows(state.logged, state.encode_key(key), from_, to)
+        return [WindowValue(*row) for row in found]
+
+    async def lookup_windows(self, key: K, from_: int | None = None, to: int | None = None) -> list[WindowValue[V]]:
+        """As `windows`, from anywhere: the worker that owns the key is asked."""
+        return await self.builder.link.get(f"table {self.name!r}").windows(self.name, key, from_, to)
+
+    async def lookup(self, key: Windowed[K]) -> V | None:
+        """What one window holds, from whichever worker owns the key."""
+        found = await self.lookup_windows(key.key, key.start, key.start + 1)
+        return next((row.value for row in found if row.end == key.end), None)
+
+    def _partitions(self) -> list[Any]:
+        raise UsageError(f"table {self.name!r} holds windows: ask for those of a key, .windows(key)")
 
 
 AnyTable = Table[Any, V2] | GlobalTable[Any, V2]
@@ -421,3 +542,21 @@ def kept_table(
         default=default,
         sealed="the topology keeps it; write to what it is made from",
     )
+
+
+def windowed_table(
+    builder: TopologyBuilder, spec: StoreSpec, node: Node, window: Window
+) -> WindowedTable[Any, Any]:
+    """The table of windows that an operator keeps in a store."""
+    assert spec.layout is not None, "it says how windows lie in the store"
+    table: WindowedTable[Any, Any] = WindowedTable(
+        builder,
+        spec.name,
+        (windowed_around(spec.key_schema), spec.layout.value_schema),
+        lambda: node,
+        window_lookup.by_window(spec),
+        spec=spec,
+        sealed="the topology keeps it; write to what it is made from",
+    )
+    table.window = window
+    return table

@@ -5,12 +5,16 @@ event time, in ms since the epoch. The rules are those of Kafka Streams 4.x; `do
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 from streamz_actors.errors import ConfigError
 
 Duration = float | timedelta
 """Seconds, or a timedelta."""
+
+FOREVER: Final = 2**63 - 1
+"""The end of a window that has none, in ms."""
 
 
 def milliseconds(given: Duration, what: str, *, least: int = 0) -> int:
@@ -81,6 +85,36 @@ class Hopping(_Aligned):
 
 
 @dataclass(frozen=True, slots=True, init=False)
+class Unlimited:
+    """One window without an end for each key: start <= timestamp. What is before `start` is in no window.
+
+    It never closes, nothing is late for it, and it is kept for ever. Its end is shown as FOREVER.
+    """
+
+    start: int
+
+    def __init__(self, start: Duration | datetime = 0) -> None:
+        """`start` is a moment, or seconds since the epoch."""
+        since = start.timestamp() if isinstance(start, datetime) else start
+        object.__setattr__(self, "start", milliseconds(since, "start"))
+
+
+@dataclass(frozen=True, slots=True)
+class CountWindow:
+    """Windows of `size` records of one key, one after the other, in the order in which they are read.
+
+    Time is not asked, and nothing is late; a window closes with its last record. Bounds count the records of the key
+    from 0: start <= number < end.
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ConfigError(f"size={self.size!r}: a whole number of records is wanted")
+
+
+@dataclass(frozen=True, slots=True, init=False)
 class Sliding:
     """A window for every set of records that lie at most `size` apart: both bounds belong to it.
 
@@ -139,6 +173,10 @@ class JoinWindow:
     def retention(self) -> int:
         """Ms that a record waits for partners, counted from its timestamp."""
         return self.before + self.after + self.grace
+
+
+Window = Tumbling | Hopping | Sliding | Session | Unlimited | CountWindow
+"""What a grouped stream can be aggregated in."""
 
 
 def starts(timestamp: int, size: int, advance: int) -> range:
