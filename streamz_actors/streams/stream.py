@@ -5,11 +5,13 @@ They stand in one file because each gives the others. What needs none of the oth
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, Generic, Literal, TypeVar, Unpack, overload
 
 from streamz_actors.dataflow.calls import over_columns
 from streamz_actors.dataflow.lookups import Lookup
 from streamz_actors.dataflow.node import Node, StoreSpec, is_async
+from streamz_actors.dataflow.pacing import Limits
+from streamz_actors.dataflow.policies import Retry
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError, UsageError
@@ -17,6 +19,7 @@ from streamz_actors.operators import (
     aggregate,
     folding,
     join_table,
+    map_async,
     processor,
     routes,
     stateless,
@@ -34,7 +37,7 @@ from streamz_actors.streams.naming import path, source_name
 from streamz_actors.streams.split import Split
 from streamz_actors.streams.stores import stored
 from streamz_actors.types import Windowed, WindowValue
-from streamz_actors.windows.definitions import Window
+from streamz_actors.windows.definitions import Duration, Window
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -121,6 +124,36 @@ class Stream(Flow[K, V]):
         name, key = path(self.name, kind, selector), schema_of(key_type, returned(selector), key=True)
         node = stateless.select_key(self.node, name, selector, key, kind)
         return self._keyed(node, name, key, self.value_schema)
+
+    @overload
+    def map_async(
+        self, function: Callable[[V], Awaitable[V2]], *, concurrency: int = 16,
+        ordered: bool | Literal["key", "partition"] = True, timeout: Duration | None = None,
+        retry: Retry | None = None, rate_limit: float | None = None, value_type: Any = None,
+    ) -> "Stream[K, V2]": ...
+    @overload
+    def map_async(
+        self, function: Callable[[K, V], Awaitable[V2]], *, concurrency: int = 16,
+        ordered: bool | Literal["key", "partition"] = True, timeout: Duration | None = None,
+        retry: Retry | None = None, rate_limit: float | None = None, value_type: Any = None,
+    ) -> "Stream[K, V2]": ...
+    def map_async(
+        self, function: Function, *, concurrency: int = 16,
+        ordered: bool | Literal["key", "partition"] = True, timeout: Duration | None = None,
+        retry: Retry | None = None, rate_limit: float | None = None, value_type: Any = None,
+    ) -> "Stream[K, Any]":
+        """Each value as `await function(value)`, or `function(key, value)`, gives it: for slow I/O, up to `concurrency`
+        calls at a time in each partition. The task goes on meanwhile; a record counts as done only when its result has
+        passed what comes behind.
+
+        `ordered`: records of one key are called for one after the other and stay in order, those of different keys
+        overtake each other. "partition": all results are in the records' order. False: as they come. `timeout`: of one
+        attempt. `retry`: what to do with a call that fails (default: the worker stops there). `rate_limit`: calls a
+        second, in each partition.
+        """
+        name, value = path(self.name, "map_async", function), schema_of(value_type, returned(function))
+        limits, order = Limits(concurrency, timeout, retry, rate_limit), map_async.order(ordered, name)
+        return self._valued(map_async.map_async(self.node, name, function, value, limits, order), name, value)
 
     def process(
         self, factory: Callable[[], Any], *, key_type: Any = None, value_type: Any = None
