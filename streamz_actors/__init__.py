@@ -13,9 +13,10 @@ from streamz_actors.serde.codecs import register_codec
 from streamz_actors.serde.models import Record
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.set_table import SetTable
-from streamz_actors.streams.stream import GroupedStream, Stream, Table, WindowedStream, WindowedTable
+from streamz_actors.streams.stream import GroupedStream, GroupedTable, Stream, Table, WindowedStream, WindowedTable
 from streamz_actors.types import RecordMetadata, Windowed, WindowValue
 from streamz_actors.windows.definitions import CountWindow, Hopping, JoinWindow, Session, Sliding, Tumbling, Unlimited
+from streamz_actors.windows.suppression import until_time_limit, until_window_closes
 
 __all__ = [
     "Agent",
@@ -28,6 +29,7 @@ __all__ = [
     "Fail",
     "GlobalTable",
     "GroupedStream",
+    "GroupedTable",
     "Hopping",
     "JoinWindow",
     "Late",
@@ -50,4 +52,6 @@ __all__ = [
     "WindowedTable",
     "current_event",
     "register_codec",
+    "until_time_limit",
+    "until_window_closes",
 ]

@@ -12,7 +12,7 @@ from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call
 from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
-from streamz_actors.errors import EncodeError
+from streamz_actors.operators.keeping import keep
 from streamz_actors.serde.schema import Schema
 
 
@@ -122,19 +122,10 @@ class View(Operator):
                 batch = batch.select(changed)
                 values, olds = list(compress(values, changed)), list(compress(olds, changed))
         if self._state is not None:
-            self._store(batch, values)
+            keep(self._state, batch, values)
         return batch.replace(values=(values, self._value), olds=olds) if len(batch) else None
 
     async def _before(self, batch: Batch) -> Column:
         if batch.olds is None:
             return [None] * len(batch)
         return await self._derive(batch, batch.olds)
-
-    def _store(self, batch: Batch, values: Column) -> None:
-        put = self._state.put_raw
-        raw_keys = batch.encoded_keys(self._state.spec.key_schema)
-        for row, (raw, value, timestamp) in enumerate(zip(raw_keys, values, batch.timestamps, strict=True)):
-            try:
-                put(raw, value, timestamp)
-            except EncodeError as error:
-                raise batch.misfit("value", row, error) from error

@@ -21,6 +21,7 @@ from streamz_actors.operators import (
     join_table,
     map_async,
     processor,
+    regroup,
     routes,
     stateless,
     update,
@@ -28,7 +29,7 @@ from streamz_actors.operators import (
     window_lookup,
 )
 from streamz_actors.serde.schema import Schema, schema_for, windowed_around
-from streamz_actors.streams import windowed
+from streamz_actors.streams import derived, windowed
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.inference import common, item_of, pair_of, returned, schema_of
@@ -38,6 +39,7 @@ from streamz_actors.streams.split import Split
 from streamz_actors.streams.stores import stored
 from streamz_actors.types import Windowed, WindowValue
 from streamz_actors.windows.definitions import Duration, Window
+from streamz_actors.windows.suppression import Until
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -517,6 +519,143 @@ class Table(Mapped[K, V]):
             table = Table(self.builder, label, (self.key_schema, value), changes, lookup)
         table.window = self.window
         return table
+
+    # -- joining
+
+    @overload
+    def join(
+        self, table: "Table[Any, V2]", joiner: Callable[[V, V2], Awaitable[A]], *,
+        foreign_key: Callable[[K, V], Any] | None = None, name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, A]": ...
+    @overload
+    def join(
+        self, table: "Table[Any, V2]", joiner: Callable[[V, V2], A], *,
+        foreign_key: Callable[[K, V], Any] | None = None, name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, A]": ...
+    def join(
+        self, table: "Table[Any, V2]", joiner: Function, *,
+        foreign_key: Function | None = None, name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, Any]":
+        """`joiner(value, other's value)` for the keys that both tables hold, kept up to date from both sides: a view,
+        or a table of its own with `name`.
+
+        With `foreign_key(key, value)`: for each entry what the other table holds under the key that it gives, None
+        matching nothing; always a table of its own, by way of internal topics called after it.
+        """
+        return self._joined("join", table, joiner, foreign_key, name, value_type)
+
+    @overload
+    def left_join(
+        self, table: "Table[Any, V2]", joiner: Callable[[V, V2 | None], Awaitable[A]], *,
+        foreign_key: Callable[[K, V], Any] | None = None, name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, A]": ...
+    @overload
+    def left_join(
+        self, table: "Table[Any, V2]", joiner: Callable[[V, V2 | None], A], *,
+        foreign_key: Callable[[K, V], Any] | None = None, name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, A]": ...
+    def left_join(
+        self, table: "Table[Any, V2]", joiner: Function, *,
+        foreign_key: Function | None = None, name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, Any]":
+        """As `join`, for every key of this table: with None for what the other one does not hold."""
+        return self._joined("left_join", table, joiner, foreign_key, name, value_type)
+
+    @overload
+    def outer_join(
+        self, table: "Table[Any, V2]", joiner: Callable[[V | None, V2 | None], Awaitable[A]], *,
+        name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, A]": ...
+    @overload
+    def outer_join(
+        self, table: "Table[Any, V2]", joiner: Callable[[V | None, V2 | None], A], *,
+        name: str | None = None, value_type: Any = None,
+    ) -> "Table[K, A]": ...
+    def outer_join(
+        self, table: "Table[Any, V2]", joiner: Function, *, name: str | None = None, value_type: Any = None
+    ) -> "Table[K, Any]":
+        """As `join`, for every key of either table: with None for what one of them does not hold."""
+        return self._joined("outer_join", table, joiner, None, name, value_type)
+
+    def _joined(
+        self, kind: str, table: "Table[Any, Any]", joiner: Function, foreign_key: Function | None,
+        name: str | None, value_type: Any,
+    ) -> "Table[K, Any]":
+        if foreign_key is None:
+            made = self._made(derived.joined(self, table, kind, joiner, name, value_type))
+            made.window = derived.common_window(self, table)
+            return made
+        spec, node = derived.joined_by_foreign_key(self, table, kind, joiner, foreign_key, name, value_type)
+        made = kept_table(self.builder, spec, node)
+        made.window = self.window
+        return made
+
+    def _made(self, made: derived.Made) -> "Table[K, Any]":
+        if made.spec is not None:
+            return kept_table(self.builder, made.spec, made.changes())
+        return Table(self.builder, made.name, (self.key_schema, made.value), made.changes, made.lookup)
+
+    # -- grouping, holding back
+
+    def group_by(
+        self,
+        selector: Callable[[K, V], tuple[K2, V2] | Awaitable[tuple[K2, V2] | None] | None],
+        *,
+        name: str | None = None,
+        key_type: Any = None,
+        value_type: Any = None,
+    ) -> "GroupedTable[K2, V2]":
+        """Groups entries by the (key, value) that `selector(key, value)` gives, or None for no group, through a
+        repartition topic (called `name`). When an entry changes, it leaves its group and enters the other one.
+        """
+        return GroupedTable(self.builder, derived.Regrouped(self, selector, name, key_type, value_type))
+
+    def suppress(self, until: Until, name: str | None = None) -> "Table[K, V]":
+        """Its changes held back, `until_window_closes()` or `until_time_limit(...)`. `name`: of what waits."""
+        made = self._made(derived.suppressed(self, until, name))
+        made.window = self.window
+        return made
+
+
+class GroupedTable(Generic[K, V]):
+    """A table's entries in groups. Each aggregation is a table that follows them: of an entry that changes, what it was
+    is subtracted before what it is is added.
+    """
+
+    def __init__(self, builder: TopologyBuilder, regrouped: derived.Regrouped) -> None:
+        self.builder, self.name, self._regrouped = builder, regrouped.name, regrouped
+
+    def count(self, name: str | None = None) -> Table[K, int]:
+        """How many entries each group has: 0 for one that had some."""
+        return self._table("count", None, name, schema_for(int), regroup.counting)
+
+    def reduce(
+        self, adder: Callable[[V, V], V | Awaitable[V]], subtractor: Callable[[V, V], V | Awaitable[V]],
+        name: str | None = None,
+    ) -> Table[K, V]:
+        """Folds values by `adder(aggregate, value)`, and back by `subtractor(aggregate, value)`; the first value of a
+        group is its first aggregate.
+        """
+        value = self._regrouped.value_schema
+        return self._table("reduce", adder, name, value, lambda full: regroup.reducing(full, adder, subtractor))
+
+    def aggregate(
+        self, initializer: Callable[[], A], adder: Callable[[K, V, A], A | Awaitable[A]],
+        subtractor: Callable[[K, V, A], A | Awaitable[A]], name: str | None = None, *, value_type: Any = None,
+    ) -> Table[K, A]:
+        """Folds values by `adder(key, value, aggregate)`, from what `initializer()` gives, and back by
+        `subtractor(key, value, aggregate)`. None deletes.
+        """
+        value = _aggregate_schema(self.name, initializer, adder, value_type)
+        return self._table(
+            "aggregate", adder, name, value, lambda full: regroup.aggregating(full, initializer, adder, subtractor)
+        )
+
+    def _table(
+        self, operation: str, function: Function | None, name: str | None, value: Schema[Any],
+        how: Callable[[str], regroup.Revising],
+    ) -> Table[K, Any]:
+        return kept_table(self.builder, *self._regrouped.revised(operation, function, name, value, how))
 
 
 class WindowedTable(Table[Windowed[K], V]):

@@ -15,6 +15,7 @@ PUBLIC = {
     "Fail",
     "GlobalTable",
     "GroupedStream",
+    "GroupedTable",
     "Hopping",
     "JoinWindow",
     "Late",
@@ -37,6 +38,8 @@ PUBLIC = {
     "WindowedTable",
     "current_event",
     "register_codec",
+    "until_time_limit",
+    "until_window_closes",
 }
 """Names that users may import; the contract. To add one is a feature, to take one away needs a decision record."""
 
