@@ -11,7 +11,7 @@ from streamz_actors.query.anywhere import Queries
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.commit import Watcher, unwatched
 from streamz_actors.transport.abc import Transport
-from streamz_actors.types import Headers
+from streamz_actors.types import Headers, WindowValue
 from streamz_actors.web.pages import Page
 from streamz_actors.web.server import WebServer
 from streamz_actors.web.siblings import Siblings
@@ -90,6 +90,10 @@ class Running:
     async def lookup(self, table: str, key: Any) -> Any:
         found = await self.queries.get(table, key)
         return None if found is None else found.value
+
+    async def windows(self, table: str, key: Any, start: int | None, stop: int | None) -> list[WindowValue[Any]]:
+        found = await self.queries.windows(table, key, start, stop)
+        return [] if found is None else list(found.value)
 
     async def question(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
         return await self.worker.questions.ask()

@@ -1,17 +1,22 @@
 """Which tables there are, and which of their partitions can be read here; if one can't, why."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from streamz_actors.dataflow.node import StoreSpec
+from streamz_actors.dataflow.node import Layout, StoreSpec
 from streamz_actors.dataflow.subtopologies import SubTopology
+from streamz_actors.dataflow.topology import GlobalSpec
 from streamz_actors.errors import DecodeError, NotReady, TableUnknown, UsageError
 from streamz_actors.query.keys import key_reader
+from streamz_actors.query.spans import ALL, Span, windows_entry, windows_schema
 from streamz_actors.serde.describe import describe
-from streamz_actors.serde.schema import Schema
+from streamz_actors.serde.schema import Schema, is_windowed
+from streamz_actors.serde.windowed import key_part
+from streamz_actors.stores.logged import Entry
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.task import TaskStatus
+from streamz_actors.types import partition_of
 from streamz_actors.worker.provision import Provision
 from streamz_actors.worker.status import WorkerStatus
 from streamz_actors.worker.worker import Worker
@@ -25,7 +30,10 @@ LONGEST_WAIT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A table as it was declared. `kind` is `global` where every worker holds all of it."""
+    """A table as it was declared. `kind` is `global` where every worker holds all of it.
+
+    With a `layout` it holds windows: what it has under a key are those of its windows that lie in `span`.
+    """
 
     name: str
     kind: str
@@ -33,6 +41,32 @@ class Known:
     value_schema: Schema[Any]
     read_keys: Callable[[str], list[Any]]
     per_partition: bool = False
+    layout: Layout | None = None
+    span: Span = ALL
+
+    @property
+    def value_type(self) -> Any:
+        return self.value_schema.type if self.layout is None else self.layout.value_schema.type
+
+    def home(self, raw: bytes, count: int) -> int:
+        """The partition, of `count`, that an encoded key belongs to: of one in a window, that of the key alone."""
+        return partition_of(key_part(raw) if is_windowed(self.key_schema) else raw, count)
+
+    def within(self, span: Span) -> "Known":
+        """The table, seen through a span. Raises UsageError for one without windows."""
+        if self.layout is None:
+            raise UsageError(f"table {self.name!r} has no windows: window_from and window_to mean nothing there")
+        return replace(self, span=span)
+
+    def plain(self, what: str) -> "Known":
+        """Raises UsageError for a table of windows."""
+        if self.layout is not None:
+            raise UsageError(f"table {self.name!r} holds windows, {what}: ask for the windows of one key at a time")
+        return self
+
+    def entry(self, state: State, raw: bytes) -> Entry | None:
+        """What a partition has under an encoded key."""
+        return state.entry(raw) if self.layout is None else windows_entry(self.layout, state, raw, self.span)
 
     @property
     def is_global(self) -> bool:
@@ -54,8 +88,15 @@ class Known:
             raise DecodeError(f"{text!r} is no key of table {self.name!r} ({name}): {error.reason}") from error
 
 
-def _known(name: str, kind: str, keys: Schema[Any], values: Schema[Any], per_partition: bool) -> Known:
-    return Known(name, kind, keys, values, key_reader(keys), per_partition)
+def _stored(spec: StoreSpec) -> Known:
+    values = spec.value_schema if spec.layout is None else windows_schema(spec.layout.value_schema)
+    reader = key_reader(spec.key_schema)
+    return Known(spec.name, spec.kind, spec.key_schema, values, reader, spec.per_partition, spec.layout)
+
+
+def _global(spec: GlobalSpec) -> Known:
+    keys = spec.topic.key_schema
+    return Known(spec.name, "global", keys, spec.topic.value_schema, key_reader(keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +119,8 @@ class Access:
         self._provision: Provision | None = None
         self._places: dict[str, Place] = {}
         topology = worker.spec.topology
-        self._tables = {
-            spec.name: _known(spec.name, spec.kind, spec.key_schema, spec.value_schema, spec.per_partition)
-            for spec in topology.tables
-            if spec.kind != INTERNAL
-        }
-        self._tables |= {
-            spec.name: _known(spec.name, "global", spec.topic.key_schema, spec.topic.value_schema, False)
-            for spec in topology.globals
-        }
+        self._tables = {spec.name: _stored(spec) for spec in topology.tables if spec.kind != INTERNAL}
+        self._tables |= {spec.name: _global(spec) for spec in topology.globals}
 
     @property
     def tables(self) -> list[Known]:

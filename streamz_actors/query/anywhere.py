@@ -18,10 +18,10 @@ from streamz_actors.query.owners import Owners
 from streamz_actors.query.router import Router
 from streamz_actors.query.scan import Bounds
 from streamz_actors.query.search import Search
+from streamz_actors.query.spans import Span
 from streamz_actors.query.wire import Answers, Asks, Page, Scan
 from streamz_actors.serde.describe import describe
 from streamz_actors.stores.abc import Backend
-from streamz_actors.types import partition_of
 from streamz_actors.worker.worker import Worker
 
 T = TypeVar("T")
@@ -58,9 +58,23 @@ class Queries:
         """What a key has; None if the table does not hold it. Raises EncodeError for what is no key of the table."""
         return await self._get(self._access.table(table), key, stale, within)
 
-    async def get_text(self, table: str, text: str, *, stale: bool = False, within: float = DEADLINE) -> Found | None:
-        """As `get`, for a key out of a URL. Raises DecodeError if the text can be no key of the table."""
+    async def windows(
+        self, table: str, key: Any, start: int | None = None, stop: int | None = None, *, within: float = DEADLINE
+    ) -> Found | None:
+        """The windows of a key that begin at start <= ms < stop, as a list of `WindowValue`; None if there are none.
+
+        Raises UsageError for a table without windows.
+        """
+        return await self._get(self._access.table(table).within((start, stop)), key, stale=False, within=within)
+
+    async def get_text(
+        self, table: str, text: str, *, span: Span | None = None, stale: bool = False, within: float = DEADLINE
+    ) -> Found | None:
+        """As `get`, or `windows` with a span, for a key out of a URL. Raises DecodeError if the text can be no key of
+        the table.
+        """
         known = self._access.table(table)
+        known = known if span is None else known.within(span)
         unknown: NotReady | None = None
         for key in known.keys(text):
             try:
@@ -78,7 +92,7 @@ class Queries:
         self, table: str, keys: Sequence[Any], *, stale: bool = False, within: float = DEADLINE
     ) -> list[Found | None]:
         """As `get`, in the order of the keys."""
-        known = self._access.table(table)
+        known = self._access.table(table).plain("which cannot be asked for by many keys at once")
         coded = [(key, known.encoded(key)) for key in keys]
         rows = [self.local.look(known, key, raw) for key, raw in coded]
         far = [number for number, row in enumerate(rows) if isinstance(row, Elsewhere)]
@@ -104,7 +118,7 @@ class Queries:
         so one may be short, even empty, and not the last. Raises UsageError for a bad cursor or a prefix of keys that
         have none.
         """
-        known = self._access.table(table)
+        known = self._access.table(table).plain("which are not listed")
         if prefix is not None and not _has_prefix(known.key_schema.type, prefix):
             raise UsageError(f"table {table!r} has keys of type {describe(known.key_schema.type)}: they have no prefix")
         after = None if cursor is None else key_behind(cursor)
@@ -112,6 +126,9 @@ class Queries:
         page = self._listing.page(known, Bounds(prefix, start, stop), limit, after, deadline)
         rows, frontier = await _in_time(page, known, deadline, within)
         return rows, None if frontier is None else cursor_of(frontier)
+
+    def holds_windows(self, table: str) -> bool:
+        return self._access.table(table).layout is not None
 
     def key(self, table: str, text: str) -> Any:
         """The key that a text of a URL most likely stands for. Raises DecodeError if it can be none."""
@@ -132,6 +149,8 @@ class Queries:
     # -- how
 
     async def _get(self, table: Known, key: Any, stale: bool, within: float) -> Found | None:
+        if stale:
+            table.plain("of which there are no copies (stale=true)")
         raw = table.encoded(key)
         found = self.local.look(table, key, raw)
         if isinstance(found, Elsewhere):
@@ -164,7 +183,7 @@ class Queries:
         key, raw = coded
         if table.per_partition:
             return gathered(key, pieces, self._name)
-        return chosen(key, pieces, partition_of(raw, self._access.counted(table)))
+        return chosen(key, pieces, table.home(raw, self._access.counted(table)))
 
 
 async def _in_time(work: Awaitable[T], table: Known, deadline: float, within: float) -> T:

@@ -11,7 +11,6 @@ from streamz_actors.query.router import Router
 from streamz_actors.query.scan import Bounds, Part, joined
 from streamz_actors.query.search import together
 from streamz_actors.query.wire import Page, Scan
-from streamz_actors.types import partition_of
 
 Answer = tuple[Part, frozenset[int], NotReady | None]
 """A page, the partitions that it is of, and why others are not in it."""
@@ -68,7 +67,7 @@ class Listing:
         key = table.key_schema.decode(raw)
         if table.per_partition:
             return gathered(key, pieces, self._name)
-        return chosen(key, pieces, partition_of(raw, self._local.access.counted(table)))
+        return chosen(key, pieces, table.home(raw, self._local.access.counted(table)))
 
 
 def _scan(app: str, table: Known, bounds: Bounds, limit: int, after: bytes | None) -> Scan:

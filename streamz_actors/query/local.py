@@ -13,7 +13,6 @@ from streamz_actors.query.wire import Ask, Held, Page, Scan, Values
 from streamz_actors.serde.describe import describe
 from streamz_actors.stores.logged import Entry
 from streamz_actors.tables.mapping import State
-from streamz_actors.types import partition_of
 from streamz_actors.worker.worker import Worker
 
 
@@ -56,7 +55,7 @@ class LocalQueries:
             table.name,
             table.kind,
             describe(table.key_schema.type),
-            describe(table.value_schema.type),
+            describe(table.value_type),
             self.access.partitions(table),
             tuple(sorted(here)),
             sum(state.logged.store.approximate_count() for state in here.values()),
@@ -70,10 +69,10 @@ class LocalQueries:
         count = self.access.counted(table)
         if count == 0:
             return None
-        home = partition_of(raw, count)
+        home = table.home(raw, count)
         state = None if table.per_partition else self.access.state(table, home)
         if state is not None:
-            entry = state.entry(raw)
+            entry = table.entry(state, raw)
             value = state.value(entry)
             if entry is not None and value is not None:
                 return Found(key, value, entry.timestamp, None if table.is_global else home, self._worker.name)
@@ -102,7 +101,7 @@ class LocalQueries:
         return {number: here[number] for number in (here if partitions is None else partitions) if number in here}
 
     def _pieces(self, table: Known, raw: bytes, here: Mapping[int, State]) -> list[Piece]:
-        held = ((number, state, state.entry(raw)) for number, state in here.items())
+        held = ((number, state, table.entry(state, raw)) for number, state in here.items())
         return self._live([(number, state, entry) for number, state, entry in held if entry is not None])
 
     def _live(self, held: Iterable[tuple[int, State, Entry]]) -> list[Piece]:
@@ -127,6 +126,7 @@ class LocalQueries:
         """What another worker asks for, as far as it is here."""
         try:
             table = self.access.table(ask.table)
+            table = table if ask.span is None else table.within(ask.span)
             count = self.access.counted(table)
         except (TableUnknown, NotReady) as error:
             why, wait = self._reason(error)
@@ -144,16 +144,17 @@ class LocalQueries:
 
     def _at_home(self, table: Known, raw: bytes, count: int) -> list[Held]:
         """What the partition has that the key's hash names."""
-        home = partition_of(raw, count)
+        home = table.home(raw, count)
         state = self.access.state(table, home)
-        return [] if state is None else _present([_encoded(table, home, state.entry(raw))])
+        return [] if state is None else _present([_encoded(table, home, table.entry(state, raw))])
 
     def _held(self, table: Known, raw: bytes, here: Mapping[int, State], count: int) -> list[Held]:
         """All that there is; where a key has one value, what its own partition has suffices."""
-        home = partition_of(raw, count)
-        if not table.per_partition and home in here and (held := _encoded(table, home, here[home].entry(raw))):
+        home = table.home(raw, count)
+        own = None if table.per_partition or home not in here else table.entry(here[home], raw)
+        if own is not None and (held := _encoded(table, home, own)):
             return [held]
-        return _present(_encoded(table, number, state.entry(raw)) for number, state in here.items())
+        return _present(_encoded(table, number, table.entry(state, raw)) for number, state in here.items())
 
     def page(self, scan: Scan) -> Page:
         """A page for another worker."""

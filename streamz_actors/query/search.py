@@ -20,7 +20,6 @@ from streamz_actors.query.local import LocalQueries, Looked
 from streamz_actors.query.owners import Owner, Owners
 from streamz_actors.query.router import Router, Said
 from streamz_actors.query.wire import Ask, Held, Values
-from streamz_actors.types import partition_of
 
 T = TypeVar("T")
 
@@ -69,7 +68,7 @@ class Search:
     async def _add_copies(self, table: Known, ask: Ask, values: Values, count: int) -> None:
         rows: dict[int, list[int]] = {}
         for row, raw in enumerate(ask.keys):
-            for partition in range(count) if table.per_partition else (partition_of(raw, count),):
+            for partition in range(count) if table.per_partition else (table.home(raw, count),):
                 if partition not in values.read and (table.per_partition or not values.held[row]):
                     rows.setdefault(partition, []).append(row)
         for partition, wanted in rows.items():
@@ -101,7 +100,7 @@ class Search:
         self, table: Known, raws: Sequence[bytes], rows: Rows, deadline: float
     ) -> tuple[list[int], NotReady | None]:
         """Fills in what the partitions of the keys have. Gives those that these do not have."""
-        homes = [partition_of(raw, self._access.counted(table)) for raw in raws]
+        homes = [table.home(raw, self._access.counted(table)) for raw in raws]
         owners: dict[Owner, list[int]] = {}
         why = None
         for number, home in enumerate(homes):
@@ -138,7 +137,8 @@ class Search:
     ) -> Looked:
         if owner is None:
             return self._local.pieces(table, raws, partitions)
-        ask = Ask(table.name, list(raws), partitions)
+        span = None if table.layout is None else table.span
+        ask = Ask(table.name, list(raws), partitions, span=span)
         return self._looked(table, len(raws), await self._router.values(owner, ask, deadline))
 
     def _looked(self, table: Known, keys: int, said: Said) -> Looked:

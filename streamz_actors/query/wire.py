@@ -32,6 +32,8 @@ class Ask(Record, array_like=True):
     keys: list[bytes]
     partitions: list[int] | None = None
     stale: bool = False
+    span: tuple[int | None, int | None] | None = None
+    """Of tables of windows: those that begin at start <= ms < stop."""
 
 
 class Asks(Record, array_like=True):

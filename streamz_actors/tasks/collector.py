@@ -1,13 +1,17 @@
 """Everything that leaves: columns per output partition, handed to the producer once a turn, every delivery checked."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
+from typing import Any
 
 from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import ProduceError, TopologyError
+from streamz_actors.serde.schema import is_windowed
+from streamz_actors.serde.windowed import key_part
 from streamz_actors.transport.abc import Delivery, Producer
 from streamz_actors.types import Headers, RecordMetadata, TopicPartition, partition_of
 
@@ -15,6 +19,11 @@ CACHED_KEYS = 1 << 17
 """Keys whose partition is remembered, per topic: about 10 MB."""
 
 Waiter = tuple[int, "asyncio.Future[RecordMetadata]"]
+
+
+def windowed_topics(topics: Iterable[Topic[Any, Any]]) -> frozenset[str]:
+    """The names of those whose keys are in windows."""
+    return frozenset(name for topic in topics if is_windowed(topic.key_schema) for name in topic.names)
 
 
 @dataclass(slots=True)
@@ -44,10 +53,19 @@ class Columns:
 
 
 class RecordCollector(Collector):
-    """Of one worker. `failed` is called with the first send that nobody waits for and that was not delivered."""
+    """Of one worker. `failed` is called with the first send that nobody waits for and that was not delivered.
 
-    def __init__(self, producer: Producer, counts: Mapping[str, int], failed: Callable[[ProduceError], None]) -> None:
-        self._producer, self._counts, self._failed = producer, counts, failed
+    Records of the topics in `windowed` have windowed keys: they belong where their keys without the window do.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        counts: Mapping[str, int],
+        failed: Callable[[ProduceError], None],
+        windowed: Container[str] = (),
+    ) -> None:
+        self._producer, self._counts, self._failed, self._windowed = producer, counts, failed, windowed
         self._pending: dict[TopicPartition, Columns] = {}
         self._partition_of: dict[tuple[str, int], dict[bytes, int]] = {}
         self._scheduled = False
@@ -107,9 +125,12 @@ class RecordCollector(Collector):
                 if key is None:
                     rows[self._turn % count].append(row)
                 else:
-                    known[key] = partition = partition_of(key, count)
+                    known[key] = partition = self._home(topic, key, count)
                     rows[partition].append(row)
         return rows
+
+    def _home(self, topic: str, key: bytes, count: int) -> int:
+        return partition_of(key_part(key) if topic in self._windowed else key, count)
 
     def send(
         self,
@@ -122,7 +143,7 @@ class RecordCollector(Collector):
     ) -> "asyncio.Future[RecordMetadata]":
         count = self.partitions(topic)
         if partition is None:
-            partition = partition_of(key, count) if key is not None else self._turn % count
+            partition = self._home(topic, key, count) if key is not None else self._turn % count
         elif not 0 <= partition < count:
             raise ProduceError(f"topic {topic!r} has {count} partitions: there is no partition {partition}")
         columns = self._columns(topic, partition)

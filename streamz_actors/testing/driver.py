@@ -24,7 +24,7 @@ from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.failures import Failure
 from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.transport import MemoryTransport
-from streamz_actors.types import Headers, RecordMetadata, TopicPartition, partition_of
+from streamz_actors.types import Headers, RecordMetadata, TopicPartition, WindowValue, partition_of
 
 FOREVER = 1e9
 """Seconds: longer than any test's clock runs."""
@@ -63,7 +63,7 @@ class TestDriver:
 
     def __init__(self, app: App, *, store: str = "memory://", data_dir: Path | None = None, **overrides: Any) -> None:
         self._app, self._store, self._data_dir = app, store, data_dir or Path(".streamz")
-        self._overrides = {"web_enabled": False, "commit_interval": FOREVER, **overrides}
+        self._overrides = {"web_enabled": False, "commit_interval": FOREVER, "cache_max_bytes": 0, **overrides}
         self.clock = ManualClock()
         self.broker = MemoryBroker(self.clock, check_interval=None)
         self._read: dict[TopicPartition, int] = {}
@@ -289,6 +289,17 @@ class TableView(Mapping[Any, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def windows(self, key: Any, from_: int | None = None, to: int | None = None) -> list[WindowValue[Any]]:
+        """Of a table of windows: those of a key that begin at from_ <= ms < to, oldest first."""
+        for state in self._states.values():
+            layout = state.spec.layout
+            if layout is None:
+                raise UsageError(f"table {state.spec.name!r} has no windows")
+            found = layout.windows(state.logged, state.encode_key(key), from_, to)
+            if found:
+                return [WindowValue(*row) for row in found]
+        return []
 
     def timestamp(self, key: Any) -> int:
         """When a key's value was written, in ms of event time."""

@@ -1,5 +1,6 @@
 """`/v1/tables`: what tables there are, and what is in them."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -7,6 +8,7 @@ from aiohttp import web
 from streamz_actors.errors import KeyMissing, UsageError
 from streamz_actors.query.anywhere import Queries
 from streamz_actors.query.found import Found
+from streamz_actors.query.spans import Span
 from streamz_actors.serde.models import Record
 from streamz_actors.serde.plain import Json, reader
 from streamz_actors.web.answers import json_answer, json_body, number, time_left
@@ -59,10 +61,13 @@ class Tables:
     async def _get(self, request: web.Request) -> web.Response:
         place = request.match_info
         table, text = place["table"], place["key"]
-        found = await self._queries.get_text(table, text, stale=stale(request), within=time_left(request))
+        found = await self._queries.get_text(
+            table, text, span=_span(request), stale=stale(request), within=time_left(request)
+        )
         if found is None:
             raise KeyMissing(f"table {table!r} has no key {text!r}")
-        return json_answer({"table": table, **_found(found)})
+        shown = _windowed(found) if self._queries.holds_windows(table) else _found(found)
+        return json_answer({"table": table, **shown})
 
     async def _query(self, request: web.Request) -> web.Response:
         table = request.match_info["table"]
@@ -97,6 +102,30 @@ def refuse(request: web.Request, *names: str) -> None:
     for name in names:
         if name in request.query:
             raise UsageError(f"{name}={request.query[name]}: there is no {name} here in this version")
+
+
+def _span(request: web.Request) -> Span | None:
+    """The windows that are asked for by their starts; None where nothing is said of them."""
+    asked = request.query
+    if "window_from" not in asked and "window_to" not in asked:
+        return None
+    return _moment(asked, "window_from"), _moment(asked, "window_to")
+
+
+def _moment(asked: Mapping[str, str], name: str) -> int | None:
+    """Ms since the epoch."""
+    text = asked.get(name)
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{name}={text}: milliseconds since the epoch are wanted") from None
+
+
+def _windowed(found: Found) -> dict[str, Any]:
+    windows = [window._asdict() for window in found.value]
+    return {"key": found.key, "windows": windows, "partition": found.partition, "worker": found.worker}
 
 
 def _found(found: Found) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.errors import StreamzError, TopologyError, TransportError
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tables.mapping import State
-from streamz_actors.tasks.collector import RecordCollector
+from streamz_actors.tasks.collector import RecordCollector, windowed_topics
 from streamz_actors.tasks.commit import Watcher, unwatched
 from streamz_actors.tasks.failures import Failure, Failures
 from streamz_actors.tasks.task import Task, TaskStatus
@@ -90,7 +90,8 @@ class Worker:
         self._wakeup: asyncio.Event = asyncio.Event()
         self._background = Background(self._fail)
         self._producer = transport.producer(name)
-        self.collector = RecordCollector(self._producer, self._counts, self._fail)
+        windowed = windowed_topics(spec.topology.topics)
+        self.collector = RecordCollector(self._producer, self._counts, self._fail, windowed)
         self._failures = Failures(self.collector, spec.dead_letters, self._gave_up, self._came_late)
         self.assigned = AssignedTasks(
             spec,
