@@ -11,7 +11,8 @@ from typing import Any
 from streamz_actors.query.found import Piece
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import Entry
-from streamz_actors.tables.mapping import State, after_prefix
+from streamz_actors.stores.prefix import after_prefix
+from streamz_actors.tables.mapping import State
 
 SCAN = 5_000
 """Entries looked at for one page: it holds the loop for about 20 ms."""

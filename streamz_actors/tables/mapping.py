@@ -9,6 +9,7 @@ from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.errors import WrongPartition
 from streamz_actors.stores.abc import Store
 from streamz_actors.stores.logged import SCALARS, Entry, Held, LoggedStore
+from streamz_actors.stores.prefix import after_prefix
 from streamz_actors.types import partition_of
 
 _NO_KEY: Final = object()
@@ -158,9 +159,3 @@ class State:
             olds=[self.logged.value(before)],
             headers=None if batch.headers is None else [batch.headers[index]],
         )
-
-
-def after_prefix(prefix: bytes) -> bytes | None:
-    """The smallest key above all keys that begin with `prefix`; None if there is none."""
-    stripped = prefix.rstrip(b"\xff")
-    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
