@@ -290,6 +290,8 @@ class App:
         `siblings` are the processes that share its web port, if there are any: see `app worker --processes`.
         """
         settings = override(self.settings, overrides)
+        if bounded:
+            settings = replace(settings, cache_max_bytes=0)
         transport = make_transport(
             settings.broker,
             clock=(clock := SystemClock()),

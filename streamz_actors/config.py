@@ -142,6 +142,12 @@ class Settings:
     max_buffered_records: int = setting(
         20_000, "Records that one partition may hold in memory before it is paused.", least=1
     )
+    cache_max_bytes: int = setting(
+        0,
+        "Bytes of updates that aggregations of this worker may keep until the next commit, so that of several of one "
+        "key only the last goes on. 0: each goes on at once. A bounded run keeps none.",
+        least=0,
+    )
     group_instance_id: str | None = setting(
         None, "Static membership: a name of this worker that survives its restart, one for each worker of a group."
     )

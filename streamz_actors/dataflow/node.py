@@ -189,6 +189,8 @@ class Node:
     """Whether `Operator.advance` is to be called: behind each row, one by one, and as the wall clock moves."""
     ticked: bool = False
     """Whether it is to be called as the wall clock moves, and only then: rows come in runs as ever."""
+    updates: bool = False
+    """Its rows are new values of a table: of several of one key, whoever can wait needs only the last."""
     agent: bool = False
     named_tables: tuple[str, ...] | None = None
     """Of an agent: the tables its body uses; None: all that nobody names."""

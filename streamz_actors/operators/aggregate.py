@@ -26,6 +26,7 @@ def count(parent: Node, spec: StoreSpec) -> Node:
         reads_keys=False,
         reads_values=False,
         copartitioned=True,
+        updates=True,
     )
 
 
@@ -52,6 +53,7 @@ def _fold(
         reads_keys=initializer is not None,
         asynchronous=asynchronous,
         copartitioned=True,
+        updates=True,
     )
 
 

@@ -7,7 +7,7 @@ CREATED ──open──▶ RESTORING ──restored──▶ RUNNING ──clos
 import asyncio
 import enum
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from streamz_actors.clock import Clock
@@ -23,6 +23,7 @@ from streamz_actors.tasks.buffer import Buffer, Lag, Opened, Run, none_behind
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
 from streamz_actors.tasks.source import Source
+from streamz_actors.tasks.updates import Room, Updates
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import TopicPartition
 
@@ -50,7 +51,9 @@ class Task:
         failures: Failures,
         wake: Callable[[], None],
         lag: Lag = none_behind,
+        room: Room | None = None,
     ) -> None:
+        """`room`: for updates of tables that wait for the next commit; none do without."""
         self.sub, self.partition, self.clock, self.collector = sub, partition, clock, collector
         self.name = sub.task_name(partition)
         self.status = TaskStatus.CREATED
@@ -74,7 +77,11 @@ class Task:
         """Of the legs, those that give rows to others."""
         self.agents: dict[str, Leg] = {}
         self._timed: list[Node] = []
+        self._ticked: list[Node] = []
+        """Of those, and of others, all that are told when the wall clock moves."""
         self._changes: deque[tuple[str, Batch]] = deque()
+        self._room = room
+        self._updates: dict[Node, Updates] = {}
         self._step: asyncio.Task[None] | None = None
         self._frozen: asyncio.Event | None = None
         """Set when it goes on; None while nothing holds it up."""
@@ -124,6 +131,10 @@ class Task:
                     self._givers.append((node, operator))
             if node.timed:
                 self._timed.append(node)
+            if node.timed or node.ticked:
+                self._ticked.append(node)
+            if node.updates and self._room is not None and not operator.silent:
+                self._updates[node] = Updates(self._room)
         self.status = TaskStatus.RESTORING
 
     def restored(self) -> None:
@@ -139,6 +150,8 @@ class Task:
         for leg in self._legs:
             await leg.stop()
         self.buffer.clear()
+        for updates in self._updates.values():
+            updates.drop()
         for state in self.own.values():
             state.logged.drop()
         if self._shelf is not None:
@@ -216,9 +229,14 @@ class Task:
         if self._step is None and self._frozen is None and not self.broken:
             for _, leg in () if self._asynchronous else self._givers:
                 leg.flush()
-            if self._changes or (self._gives and not self._asynchronous):
-                self._begin(self._follow())
+            if self._changes or self._holds or (self._gives and not self._asynchronous):
+                self._begin(self._follow(updates=True))
         return self.settled and not self.broken and self._frozen is None
+
+    @property
+    def _holds(self) -> bool:
+        """Whether updates of tables wait for a commit."""
+        return any(map(len, self._updates.values()))
 
     @property
     def _gives(self) -> bool:
@@ -267,7 +285,7 @@ class Task:
                 for row in batch.rows():
                     self._stream_time = max(self._stream_time, row.timestamps[0])
                     await self._forward(source, row)
-                    await self._advance()
+                    await self._advance(self._timed)
             else:
                 await self._forward(source, batch)
             self.records[run.partition.topic] += len(batch)
@@ -276,8 +294,10 @@ class Task:
         if run.poison is not None:
             raise run.poison.error
 
-    async def _follow(self) -> None:
-        """Changes of tables that handlers made flow to those who follow them, what legs give to their children."""
+    async def _follow(self, *, updates: bool = False) -> None:
+        """Changes of tables that handlers made flow to those who follow them, what legs give to their children; with
+        `updates` those that waited for the commit as well.
+        """
         self.broken = True
         while self._changes:
             table, batch = self._changes.popleft()
@@ -286,7 +306,10 @@ class Task:
         for node, leg in self._givers:
             for batch in leg.take():
                 await self._forward(node, batch)
-                await self._advance()
+                await self._advance(self._timed)
+        for node, waiting in self._updates.items() if updates else ():  # parents first, as nodes are declared
+            for batch in waiting.take():
+                await self._forward(node, batch)
         self.broken = False
 
     async def _forward(self, node: Node, batch: Batch) -> None:
@@ -303,24 +326,32 @@ class Task:
         if self._frozen is not None:
             await self._frozen.wait()
         out = await self._operators[node].process(batch)
-        if out is not None and len(out):
+        if out is None or not len(out):
+            return
+        updates = self._updates.get(node)
+        if updates is None:
             await self._forward(node, out)
+            return
+        updates.add(out)
+        if self._room is not None and self._room.full:
+            for each in updates.take():
+                await self._forward(node, each)
 
-    async def _advance(self) -> None:
-        for node in self._timed:
+    async def _advance(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
             out = self._operators[node].advance(self.clock.now(), self._stream_time)
             if out is not None and len(out):
                 await self._forward(node, out)
 
     @property
     def timed(self) -> bool:
-        """Whether an operator of it schedules by time."""
-        return bool(self._timed)
+        """Whether an operator of it is to be told of the wall clock."""
+        return bool(self._ticked)
 
     def tick(self) -> None:
         """The wall clock has moved."""
-        if self._timed and self.status is TaskStatus.RUNNING and self._step is None and self._frozen is None:
-            self._begin(self._advance())
+        if self._ticked and self.status is TaskStatus.RUNNING and self._step is None and self._frozen is None:
+            self._begin(self._advance(self._ticked))
 
     # -- what may be committed
 

@@ -16,6 +16,7 @@ from streamz_actors.tasks.failures import Failures
 from streamz_actors.tasks.restore import Restorer
 from streamz_actors.tasks.state import open_shelf, states
 from streamz_actors.tasks.task import Task, TaskStatus
+from streamz_actors.tasks.updates import Room
 from streamz_actors.transport.abc import Consumer, RawBatch, Transport
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.global_tables import GlobalTables
@@ -49,6 +50,8 @@ class AssignedTasks:
         """`paced`: a restore leaves the other tasks room."""
         self._spec, self._transport, self._backend, self._clock = spec, transport, backend, clock
         self._collector, self._failures, self._globals = collector, failures, global_tables
+        cache = spec.settings.cache_max_bytes
+        self._room = Room(cache) if cache else None
         self._background, self._wake = background, wake
         self.consumer: Consumer | None = None
         self.restorer = Restorer(transport, clock, self._restored, lambda: paced and bool(self.running()))
@@ -110,6 +113,7 @@ class AssignedTasks:
             failures=self._failures,
             wake=self._wake,
             lag=self._lag,
+            room=self._room,
         )
 
     def _lag(self, place: TopicPartition) -> int | None:
