@@ -71,15 +71,16 @@ class Inbox(Operator, Leg):
             keyed[0].logged.load(batch.raw_keys)
 
     def _actor(self, lane: Lane) -> Actor:
-        context = Context(f"agent {self._behaviour.name!r}", self._place.partition, self._states)
+        place = self._place
+        context = Context(f"agent {self._behaviour.name!r}", place.partition, self._states, place.late)
 
         def in_hand() -> tuple[Batch, int] | None:
             return (context.batch, context.index) if lane.busy and context.batch is not None else None
 
         given = None if self._given is None else GivenColumns(self._given, self._give)
-        outbox = Outbox(self._topics, self._calls, self._channels, self._place.collector, in_hand, given)
+        outbox = Outbox(self._topics, self._calls, self._channels, place.collector, in_hand, given)
         self._outboxes.append(outbox)
-        return Actor(self._behaviour, self._place, lane, outbox, context)
+        return Actor(self._behaviour, place, lane, outbox, context)
 
     def _give(self, batch: Batch) -> None:
         self._waiting.append(batch)

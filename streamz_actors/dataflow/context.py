@@ -1,13 +1,14 @@
 """How running code reaches what runs it: `Link` for declared objects, `Context` for what happens inside a handler."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.event import Event
+from streamz_actors.dataflow.late import Late
 from streamz_actors.errors import NotInHandler, NotRunning
 from streamz_actors.types import Headers, RecordMetadata, WindowValue
 
@@ -94,10 +95,17 @@ Undo = tuple[Any, bytes, Any, Any]
 class Context:
     """What one actor is working on. Set once per actor; only `batch`, `index` and `journal` move."""
 
-    __slots__ = ("batch", "index", "journal", "name", "partition", "states")
+    __slots__ = ("batch", "index", "journal", "late", "name", "partition", "states")
 
-    def __init__(self, name: str, partition: int, states: Mapping[str, Any]) -> None:
-        self.name, self.partition, self.states = name, partition, states
+    def __init__(
+        self,
+        name: str,
+        partition: int,
+        states: Mapping[str, Any],
+        late: Callable[[Late], None] = lambda record: None,
+    ) -> None:
+        """`late` is told of writes that come too late for their windows."""
+        self.name, self.partition, self.states, self.late = name, partition, states, late
         self.batch: Batch | None = None
         self.index = 0
         self.journal: list[Undo] = []

@@ -101,6 +101,14 @@ class TopologyBuilder:
         self.tables[spec.name] = spec
         return spec
 
+    def retract(self, spec: StoreSpec) -> None:
+        """Takes a table back that nothing uses yet."""
+        if any(spec in node.stores for node in self.nodes):
+            raise TopologyError(f"table {spec.name!r} is in use already: say what windows it has where it is declared")
+        del self.tables[spec.name]
+        if spec.changelog is not None:
+            self.topics.remove(spec.changelog)
+
     def global_table(self, spec: GlobalSpec) -> GlobalSpec:
         if spec.name in self.tables or spec.name in self.globals:
             raise TopologyError(f"two tables are named {spec.name!r}: pass name=")

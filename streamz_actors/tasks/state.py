@@ -8,6 +8,7 @@ from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import StoreCorrupted
 from streamz_actors.stores.abc import Backend, Shelf
 from streamz_actors.tables.mapping import State
+from streamz_actors.tables.windowed import WindowLayout, WindowState
 from streamz_actors.transport.abc import TopicInfo
 
 logger = logging.getLogger("streamz_actors.tasks")
@@ -34,7 +35,11 @@ def open_shelf(
 
 def states(shelf: Shelf, sub: SubTopology, partition: int) -> dict[str, State]:
     followed = {store.name for nodes in sub.followers.values() for node in nodes for store in node.stores}
-    return {
-        spec.name: State(spec, shelf.stores[spec.name], partition, sub.partitions, followed=spec.name in followed)
-        for spec in sub.stores
-    }
+
+    def state(spec: StoreSpec) -> State:
+        store, told = shelf.stores[spec.name], spec.name in followed
+        if isinstance(spec.layout, WindowLayout):
+            return WindowState(spec, store, partition, sub.partitions, spec.layout, followed=told)
+        return State(spec, store, partition, sub.partitions, followed=told)
+
+    return {spec.name: state(spec) for spec in sub.stores}
