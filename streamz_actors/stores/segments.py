@@ -32,13 +32,15 @@ def key_of(key: bytes) -> bytes:
 
 
 class Segments:
-    """The segments of one store, each half of the retention long: at most three are alive at a time."""
+    """The segments of one store, each half of the retention long, so that at most three are alive at a time, or of the
+    length that is given, in ms.
+    """
 
     __slots__ = ("_expired", "_logged", "length", "retention")
 
-    def __init__(self, logged: LoggedStore, retention: int) -> None:
+    def __init__(self, logged: LoggedStore, retention: int, length: int | None = None) -> None:
         self._logged, self.retention = logged, retention
-        self.length = max(retention // 2, SHORTEST)
+        self.length = max(retention // 2, SHORTEST) if length is None else length
         self._expired = 0
 
     def start(self, time: int) -> int:

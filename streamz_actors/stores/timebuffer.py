@@ -8,10 +8,14 @@ commits is neither logged nor stored.
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from streamz_actors.stores.logged import FIRST, LoggedStore
 from streamz_actors.stores.segments import key_of, time_of, timed_key
+
+NUMBER: Final = Struct(">Q")
+"""What `add` tells entries of one time and one tail apart by: they leave as they came."""
 
 SLACK: Final = 64
 """Removed keys that the heap may hold beyond twice what waits."""
@@ -38,6 +42,7 @@ class TimeBuffer:
         self._heap: list[bytes] = []
         self._live: set[bytes] | None = None
         """The keys of what waits; None until the first use. The heap has them all, and removed ones."""
+        self._number = 0
         self._fresh: set[bytes] = set()
         """Those that no commit has taken yet."""
         self._overlay = logged.overlay
@@ -81,6 +86,14 @@ class TimeBuffer:
                 fresh.add(key)
         logged.keep(key, value, timestamp)
 
+    def add(self, time: int, tail: bytes, value: Any, timestamp: int) -> None:
+        """Adds an entry beside all others. Its tail gets a number of 8 bytes behind it, see `unnumbered`."""
+        if self._live is None:
+            numbers = (NUMBER.unpack(key[-NUMBER.size :])[0] for key in self._keys())
+            self._number = max(numbers, default=0)
+        self._number += 1
+        self.put(time, tail + NUMBER.pack(self._number), value, timestamp)
+
     def remove(self, time: int, tail: bytes) -> bool:
         """Takes an entry out; whether it was there."""
         key = timed_key(time, tail)
@@ -117,3 +130,8 @@ class TimeBuffer:
         if self._logged.overlay is not self._overlay:
             self._overlay, self._fresh = self._logged.overlay, set()
         return self._fresh
+
+
+def unnumbered(tail: bytes) -> bytes:
+    """The tail that an entry was added with."""
+    return tail[: -NUMBER.size]

@@ -1,0 +1,316 @@
+"""Streams joined with streams: records of one key meet whose times are within a window of each other.
+
+Each side keeps its records for as long as partners may come, and looks into what the other side has kept. A record that
+a left or an outer join is to emit without a partner waits, ordered by time, until its window and the grace are over.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from streamz_actors.dataflow.batch import Batch, Column
+from streamz_actors.dataflow.calls import Call, over_columns
+from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
+from streamz_actors.operators.lateness import Lateness, OnLate
+from streamz_actors.serde.packed import packed
+from streamz_actors.serde.schema import Schema
+from streamz_actors.stores.buckets import NUMBER, Buckets, Row, read, write
+from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.timebuffer import TimeBuffer
+from streamz_actors.types import Headers
+from streamz_actors.windows.definitions import JoinWindow
+
+Function = Callable[..., Any]
+
+LEFT: Final = 0
+RIGHT: Final = 1
+
+
+def kept_schema(values: Schema[Any]) -> Schema[Any]:
+    """Of a store of records that wait for partners."""
+    return packed(f"buckets/{values.codec}", write, read)
+
+
+def waiting_schema(values: Schema[Any]) -> Schema[Any]:
+    """Of a store of records that wait to be emitted without one."""
+    return packed(f"unmatched/{values.codec}", _write_payloads, _read_payloads)
+
+
+def _write_payloads(payloads: Sequence[bytes]) -> bytes:
+    return b"".join(NUMBER.pack(len(payload)) + payload for payload in payloads)
+
+
+def _read_payloads(raw: bytes) -> list[bytes]:
+    payloads, at = [], 0
+    while at < len(raw):
+        start = at + NUMBER.size
+        at = start + int(NUMBER.unpack_from(raw, at)[0])
+        payloads.append(raw[start:at])
+    return payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One side of a join."""
+
+    node: Node
+    value: Schema[Any]
+    kept: StoreSpec
+    waiting: StoreSpec | None = None
+    """Of the side whose unmatched records are emitted too."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamJoin:
+    """What both sides have in common. `joiner` takes (left, right)."""
+
+    name: str
+    kind: str
+    within: JoinWindow
+    joiner: Function
+    key: Schema[Any]
+    result: Schema[Any]
+    left: Input
+    right: Input
+    on_late: OnLate = None
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {self.name!r}"
+
+    @property
+    def itself(self) -> bool:
+        """A stream with itself, without unmatched records: its records are kept once."""
+        return self.left.kept is self.right.kept
+
+    @property
+    def stores(self) -> tuple[StoreSpec, ...]:
+        specs = (self.left.kept, self.right.kept, self.left.waiting, self.right.waiting)
+        return tuple(dict.fromkeys(spec for spec in specs if spec is not None))
+
+
+def join_streams(join: StreamJoin) -> tuple[Node, ...]:
+    """The nodes to add: one for each side, or one for both where a stream is joined with itself; the results come from
+    what merges them.
+    """
+    memories: WeakKeyDictionary[Place, Memory] = WeakKeyDictionary()
+
+    def memory(place: Place) -> Memory:
+        found = memories.get(place)
+        if found is None:
+            found = memories[place] = Memory(join, place)
+        return found
+
+    def node(sides: Sequence[int], parent: Node) -> Node:
+        return Node(
+            join.name,
+            join.kind,
+            lambda place: JoinStreams(join, sides, memory(place), Lateness(join.what, place, join.on_late)),
+            (parent,),
+            stores=join.stores,
+            reads_keys=False,
+            asynchronous=is_async(join.joiner),
+            copartitioned=True,
+        )
+
+    if join.itself:
+        return (node((LEFT, RIGHT), join.left.node),)
+    return node((LEFT,), join.left.node), node((RIGHT,), join.right.node)
+
+
+class Side:
+    """What one side of a join remembers in one task."""
+
+    __slots__ = ("after", "before", "kept", "lag", "value", "waiting")
+
+    def __init__(self, given: Input, place: Place, before: int, after: int, within: JoinWindow) -> None:
+        """`before` and `after` are seen from this side."""
+        self.before, self.after, self.value = before, after, given.value
+        self.kept = Buckets(place.states[given.kept.name].logged, max(1, within.retention))
+        self.waiting = None if given.waiting is None else TimeBuffer(place.states[given.waiting.name].logged)
+        self.lag = after + within.grace
+        """Ms after a record's time until no partner can come any more."""
+
+
+class Memory:
+    """What both sides of a join share in one task. It must not know the task, which it is found by."""
+
+    __slots__ = ("_keeper", "sides", "stream_time")
+
+    def __init__(self, join: StreamJoin, place: Place) -> None:
+        within, keeper = join.within, join.left.waiting
+        left = Side(join.left, place, within.before, within.after, within)
+        right = Side(join.right, place, within.after, within.before, within)
+        if join.itself:
+            right.kept = left.kept
+        self.sides = (left, right)
+        self._keeper: LoggedStore | None = None if keeper is None else place.states[keeper.name].logged
+        self.stream_time: int | None = None
+        """The highest time that came on either side; None until the first use: only then are the stores restored."""
+
+    def now(self) -> int:
+        if self.stream_time is None:
+            kept = max(side.kept.newest for side in self.sides)
+            self.stream_time = kept if self._keeper is None else max(kept, self._keeper.moment)
+        return self.stream_time
+
+    def settle(self, stream_time: int) -> None:
+        """After a run."""
+        for side in self.sides:
+            side.kept.settle()
+        if stream_time == self.stream_time:
+            return
+        self.stream_time = stream_time
+        if self._keeper is not None:  # else nothing is decided by the time of both sides together
+            self._keeper.note(stream_time)
+
+    def closed(self, stream_time: int) -> list[tuple[int, bool, bytes, list[bytes]]]:
+        """Takes out whose partners can't come any more: time, whether it is of the left side, key, values; in order."""
+        rows = []
+        for number, side in enumerate(self.sides):
+            waiting = side.waiting
+            if waiting is None:
+                continue
+            while (earliest := waiting.earliest) is not None and earliest + side.lag < stream_time:
+                time, key, payloads, _ = waiting.pop()
+                rows.append((time, number == LEFT, key, payloads))
+        rows.sort()
+        return rows
+
+
+class Results:
+    """Columns of joined rows: each made by a row of the batch, perhaps under another key."""
+
+    __slots__ = ("keys", "lefts", "rights", "rows", "timestamps")
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.keys: list[bytes | None] = []
+        self.timestamps: list[int] = []
+        self.lefts: Column = []
+        self.rights: Column = []
+
+    def add(self, row: int, key: bytes | None, timestamp: int, left: Any, right: Any) -> None:
+        self.rows.append(row)
+        self.keys.append(key)
+        self.timestamps.append(timestamp)
+        self.lefts.append(left)
+        self.rights.append(right)
+
+    def alone(self, row: int, key: bytes | None, timestamp: int, value: Any, left: bool) -> None:
+        """One that has met nobody."""
+        self.add(row, key, timestamp, value if left else None, None if left else value)
+
+    def batch(self, source: Batch, key: Schema[Any], value: Schema[Any]) -> Batch:
+        """The rows, without values yet: under the origin of those that made them."""
+        rows, offsets, headers = self.rows, source.offsets, source.headers
+        picked: list[Headers] | None = None if headers is None else [headers[row] for row in rows]
+        return Batch(
+            source.origin,
+            [offsets[row] for row in rows],
+            self.timestamps,
+            key,
+            value,
+            raw_keys=self.keys,
+            headers=picked,
+        )
+
+
+class JoinStreams(Operator):
+    """Takes the rows of one side, or of a stream that is both: then each row first as a left one."""
+
+    def __init__(self, join: StreamJoin, sides: Sequence[int], memory: Memory, late: Lateness) -> None:
+        self._join, self._memory, self._late = join, memory, late
+        self._left = sides[0] == LEFT
+        self._sides: tuple[Side, Side] = memory.sides if self._left else (memory.sides[RIGHT], memory.sides[LEFT])
+        """Its own, then the other one."""
+        self._both = len(sides) > 1
+        self._call: Call = over_columns(join.joiner, join.what)
+
+    async def process(self, batch: Batch) -> Batch | None:
+        results, join = Results(), self._join
+        self._memory.settle(self._join_rows(batch, results))
+        if not results.rows:
+            return None
+        out = results.batch(batch, join.key, join.result)
+        return out.replace(values=(await self._call(out, results.lefts, results.rights), join.result))
+
+    def _join_rows(self, batch: Batch, results: Results) -> int:
+        """Gives the stream time after the rows."""
+        memory, both, late = self._memory, self._both, self._late
+        mine, theirs = self._sides
+        before, after, waits = mine.before, mine.after, mine.waiting is not None
+        buffered = waits or theirs.waiting is not None
+        keep, between = mine.kept.add, theirs.kept.between
+        stream_time = memory.now()
+        for row, (key, value, payload, time) in enumerate(self._rows(batch)):
+            if time > stream_time:
+                stream_time = time
+            if value is None or payload is None:
+                continue
+            if key is None:
+                self._keyless(results, row, time, value)
+                continue
+            if buffered and time == stream_time:
+                self._emit_closed(results, row, stream_time)
+            # A window that begins or ends before the epoch begins or ends there.
+            if found := between(key, max(0, time - before), max(0, time + after)):
+                self._meet(results, row, key, time, value, found)
+            elif waits:
+                self._unmatched(results, row, key, time, value, payload, stream_time)
+            if not keep(key, time, payload):
+                late.drop(batch, row, stream_time)
+            if both:
+                self._meet_itself(results, row, key, time, value)
+        return stream_time
+
+    def _rows(self, batch: Batch) -> "zip[tuple[bytes | None, Any, bytes | None, int]]":
+        mine, theirs = self._sides
+        keys, times = batch.encoded_keys(self._join.key), batch.timestamps
+        if len(times) > 1:
+            mine.kept.load(keys, times)
+            theirs.kept.load(keys, times)
+        return zip(keys, batch.values, batch.encoded_values(mine.value), times, strict=True)
+
+    def _keyless(self, results: Results, row: int, time: int, value: Any) -> None:
+        """Without a key there is no partner, and nothing to wait for."""
+        mine, _ = self._sides
+        if mine.waiting is not None:
+            results.alone(row, None, time, value, self._left)
+
+    def _unmatched(
+        self, results: Results, row: int, key: bytes, time: int, value: Any, payload: bytes, stream_time: int
+    ) -> None:
+        """It waits for a partner, unless none can come any more."""
+        mine, _ = self._sides
+        waiting = mine.waiting
+        assert waiting is not None
+        if max(0, time + mine.after) + self._join.within.grace < stream_time:
+            results.alone(row, key, time, value, self._left)
+        else:
+            waiting.put(time, key, [*(waiting.get(time, key) or ()), payload], time)
+
+    def _meet(self, results: Results, row: int, key: bytes, time: int, value: Any, found: list[Row]) -> None:
+        _, theirs = self._sides
+        decode, waiting, left = theirs.value.decode, theirs.waiting, self._left
+        for other_time, payload in found:
+            if waiting is not None:
+                waiting.remove(other_time, key)
+            if left:
+                results.add(row, key, max(time, other_time), value, decode(payload))
+            else:
+                results.add(row, key, max(time, other_time), decode(payload), value)
+
+    def _meet_itself(self, results: Results, row: int, key: bytes, time: int, value: Any) -> None:
+        """The row as a right one, of a stream whose left rows have it already."""
+        right = self._memory.sides[RIGHT]
+        decode = right.value.decode
+        for other_time, payload in right.kept.between(key, max(0, time - right.before), max(0, time + right.after)):
+            results.add(row, key, max(time, other_time), decode(payload), value)
+
+    def _emit_closed(self, results: Results, row: int, stream_time: int) -> None:
+        for time, left, key, payloads in self._memory.closed(stream_time):
+            decode = self._memory.sides[LEFT if left else RIGHT].value.decode
+            for payload in payloads:
+                results.alone(row, key, time, decode(payload), left)
