@@ -28,6 +28,7 @@ from streamz_actors.streams.declare import declare_global_table, declare_set_tab
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.set_table import SetTable
 from streamz_actors.streams.stream import Stream, Table
+from streamz_actors.streams.windowed_table import WindowTable, WrittenWindow, named_windows
 from streamz_actors.transport.select import make_transport
 from streamz_actors.web.pages import Page
 from streamz_actors.web.siblings import Siblings
@@ -110,12 +111,20 @@ class App:
         self._channels += 1
         return Channel(name or f"channel-{self._channels}", value_type, maxsize)
 
-    def table(self, name: str | Topic[Any, Any], **options: Any) -> Table[Any, Any]:
+    @overload
+    def table(self, name: str | Topic[Any, Any], *, windowed: None = None, **options: Any) -> Table[Any, Any]: ...
+    @overload
+    def table(self, name: str, *, windowed: WrittenWindow, **options: Any) -> WindowTable[Any, Any]: ...
+    def table(self, name: Any, *, windowed: WrittenWindow | None = None, **options: Any) -> Any:
         """A table that handlers write, by name; or the table of a topic's latest values.
 
-        Options: `key_type, value_type, default, partitions, changelog=True, codec, per_partition=False`.
+        Options: `key_type, value_type, default, partitions, changelog=True, codec, per_partition=False`; with
+        `windowed` also `expires, on_window_close, merger`, see `Table.tumbling`.
         """
-        return declare_table(self._builder, name, allow_pickle=self.settings.allow_pickle, **options)
+        pickle = self.settings.allow_pickle
+        if windowed is not None:
+            return named_windows(self._builder, name, windowed, allow_pickle=pickle, **options)
+        return declare_table(self._builder, name, allow_pickle=pickle, **options)
 
     def set_table(self, name: str, **options: Any) -> SetTable[Any, Any]:
         """A table whose values are sets."""
@@ -125,7 +134,9 @@ class App:
         """The latest values of a topic, all of them on every worker."""
         return declare_global_table(self._builder, topic, name=name)
 
-    def stream(self, source: Topic[Any, Any] | Table[Any, Any] | Agent[Any], **options: Any) -> Stream[Any, Any]:
+    def stream(
+        self, source: Topic[Any, Any] | Table[Any, Any] | WindowTable[Any, Any] | Agent[Any], **options: Any
+    ) -> Stream[Any, Any]:
         """The records of a topic, the changes of a table, or what an agent yields.
 
         Options, of an agent only: `key_type, value_type, rekeyed`, see `Agent.stream`.
