@@ -2,6 +2,7 @@
 
     python -m benchmarks run [W1 W2 ...] [--runs 3] [--records N] [--against hand,faust]
     python -m benchmarks growth [--quick]
+    python -m benchmarks churn [--records N]
     python -m benchmarks report FILE ...
 """
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import growth, machine, results, runner, trial_report, trials
+from benchmarks import churn, growth, machine, results, runner, trial_report, trials
 from benchmarks.cluster import running
 from benchmarks.contenders import BASELINES
 from benchmarks.environments import HERE
@@ -47,10 +48,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     grow = commands.add_parser("growth", help="what a record costs with more partitions, tables and keys")
     grow.add_argument("--quick", action="store_true", help="fewer records, and not the largest state")
     grow.add_argument("--runs", type=int, default=1, help="of each size (default: 1)")
-    for command in (run, grow):
+    turn = commands.add_parser("churn", help="memory while windows of ever new keys come and go")
+    turn.add_argument("--records", type=int, help=f"default: {churn.TRIAL.size:,}")
+    turn.add_argument("--runs", type=int, default=1, help="default: 1")
+    for command in (run, grow, turn):
         command.add_argument("--broker", metavar="URL", help="a Kafka that runs already (default: one is started)")
         command.add_argument("--raw", type=Path, help="file for the raw lines (default: a new one below .work)")
-    write = commands.add_parser("report", help="write RESULTS.md, and plots of growth, from files of raw lines")
+    write = commands.add_parser("report", help="write RESULTS.md and the plots from files of raw lines")
     write.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args(arguments)
     if options.command != "report":
@@ -63,6 +67,8 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if options.command == "growth":
         options.workloads = growth.quick() if options.quick else list(growth.TRIALS)
         options.against, options.records = frozenset(), None
+    elif options.command == "churn":
+        options.workloads, options.against = [churn.TRIAL], frozenset()
     else:
         options.against = frozenset(filter(None, options.against.split(",")))
         unknown = {*options.workloads} - {*KNOWN} | options.against - {baseline.name for baseline in BASELINES}

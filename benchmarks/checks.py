@@ -6,12 +6,16 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import shipments, windows
 from benchmarks.accounts import enriched
 from benchmarks.cluster import Cluster
 from benchmarks.measuring import Sample
 from benchmarks.orders import Dataset, Digest, truth
 from benchmarks.settings import PARTITIONS
+from benchmarks.windows import Update
 from streamz_actors.types import partition_of
+
+ACCOUNT = len("account-000000")
 
 
 class Wrong(Exception):
@@ -28,6 +32,11 @@ async def filtered(
 async def joined(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
     """W4: every order once, with the tier of its account, in the partition of its key."""
     await digested(cluster, topic, enriched(dataset), "tier")
+
+
+async def shipped(cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """W3j: every order with every shipment that is near enough, in the partition of its key."""
+    await digested(cluster, topic, shipments.shipped(dataset), "shipment", "carrier")
 
 
 async def digested(cluster: Cluster, topic: str, expected: Digest, *more: str, repeats: bool = False) -> None:
@@ -64,6 +73,24 @@ async def counted(cluster: Cluster, topic: str, dataset: Dataset, samples: Seque
         odd = [name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]
         shown = ", ".join(f"{name}: {found.get(name)} instead of {expected.get(name)}" for name in sorted(odd)[:3])
         raise Wrong(f"{len(odd)} of {len(expected)} keys have another count: {shown}")
+
+
+async def summed(
+    workload: str, size: int, cluster: Cluster, topic: str, dataset: Dataset, samples: Sequence[Sample]
+) -> None:
+    """W3 and its kin: every update of every window, each once, in the partition of its account."""
+    found = Digest()
+    async for batch in cluster.read(topic):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            if key is None:
+                raise Wrong("a record without a key")
+            update = update_of(key, value, size)
+            if partition_of(update.key, PARTITIONS) != batch.partition:
+                raise Wrong(f"{update.key.decode()} is in partition {batch.partition}")
+            found.add(*update)
+    expected = windows.summed(workload, dataset)
+    if found != expected:
+        raise Wrong(f"{found} instead of {expected}")
 
 
 async def ordered(
@@ -124,3 +151,20 @@ def text(key: bytes) -> str:
 def number(value: bytes) -> Any:
     """A count; some contenders write JSON, some eight bytes as Java does."""
     return int.from_bytes(value, "big") if value.startswith(b"\0") else msgspec.json.decode(value)
+
+
+def update_of(key: bytes, value: bytes | None, size: int) -> Update:
+    """An update of a window, however its bounds are written.
+
+    Behind the account stand end and start (ours; sessions of Kafka Streams), the start alone (its other windows, all
+    of one size), or nothing (Quix, which has both bounds in the value).
+    """
+    account, bounds = key[:ACCOUNT], key[ACCOUNT:]
+    if not bounds:
+        read = msgspec.json.decode(value or b"{}")
+        return Update(account, read["start"], read["end"], read["value"])
+    if len(bounds) not in (8, 16):
+        raise Wrong(f"{key!r} is no windowed key")
+    start = int.from_bytes(bounds[-8:], "big")
+    end = int.from_bytes(bounds[:8], "big") if len(bounds) == 16 else start + size
+    return Update(account, start, end, None if value is None else number(value))

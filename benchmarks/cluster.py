@@ -1,9 +1,11 @@
 """The real Kafka of a run: started by scripts/kafka, topics made and filled, and read again for the checks."""
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,13 +20,18 @@ SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "kafka"
 STOP_TIMEOUT = 30.0
 CHUNK = 20_000
 """Records given to the producer at once."""
+TOGETHER = 8
+"""Chunks that are on their way at once."""
 POLL = 1.0
 
 
-class Row(NamedTuple):
+class Chunk(NamedTuple):
+    """Records of one partition, as columns."""
+
     partition: int
-    key: bytes | None
-    value: bytes | None
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    timestamps: Sequence[int]
 
 
 class Record(Protocol):
@@ -75,32 +82,37 @@ class Cluster:
         partitions: int = PARTITIONS,
     ) -> None:
         """Fills a topic with so many records, once. Raises RuntimeError if it holds something else."""
+        await self.pour(
+            topic, records, lambda: chunks(content(), partitions), compacted=compacted, partitions=partitions
+        )
+
+    async def pour(
+        self,
+        topic: str,
+        records: int,
+        content: Callable[[], Iterable[Chunk]],
+        *,
+        compacted: bool = False,
+        partitions: int = PARTITIONS,
+    ) -> None:
+        """Fills a topic as `fill` does, from columns."""
         if topic in self._loaded:
             return
         await self.create(topic, compacted=compacted, partitions=partitions)
         found = sum(await self.ends(topic))
         if not found:
-            await self._fill(topic, content())
+            await self._pour(topic, content())
         elif found != records:
             raise RuntimeError(f"topic {topic!r} holds {found} records: delete it, or use another broker")
         self._loaded.add(topic)
 
-    async def _fill(self, topic: str, content: Iterable[Record]) -> None:
+    async def _pour(self, topic: str, content: Iterable[Chunk]) -> None:
         producer = self._transport.producer("benchmarks-loader")
         await producer.start()
-        partitions = self._partitions[topic]
-        chunk: list[list[Record]] = [[] for _ in range(partitions)]
+        left = iter(content)
         try:
-            for record in content:
-                partition = partition_of(record.key, partitions)
-                rows = chunk[partition]
-                rows.append(record)
-                if len(rows) == CHUNK:
-                    await producer.send(topic, partition, *columns(rows))
-                    chunk[partition] = []
-            for partition, rows in enumerate(chunk):
-                if rows:
-                    await producer.send(topic, partition, *columns(rows))
+            while sent := [producer.send(topic, *chunk) for chunk in islice(left, TOGETHER)]:
+                await asyncio.gather(*sent)
         finally:
             await producer.stop()
 
@@ -135,8 +147,25 @@ class Cluster:
         return [TopicPartition(topic, partition) for partition in range(self._partitions.get(topic, PARTITIONS))]
 
 
-def columns(rows: list[Record]) -> tuple[list[bytes | None], list[bytes | None], list[int]]:
-    return [row.key for row in rows], [row.value for row in rows], [row.timestamp for row in rows]
+def chunks(content: Iterable[Record], partitions: int) -> Iterator[Chunk]:
+    """Records as columns, those of each partition in their order."""
+    waiting: list[list[Record]] = [[] for _ in range(partitions)]
+    for record in content:
+        partition = partition_of(record.key, partitions)
+        rows = waiting[partition]
+        rows.append(record)
+        if len(rows) == CHUNK:
+            yield columns(partition, rows)
+            waiting[partition] = []
+    for partition, rows in enumerate(waiting):
+        if rows:
+            yield columns(partition, rows)
+
+
+def columns(partition: int, rows: list[Record]) -> Chunk:
+    return Chunk(
+        partition, [row.key for row in rows], [row.value for row in rows], [row.timestamp for row in rows]
+    )
 
 
 @asynccontextmanager

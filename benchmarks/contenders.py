@@ -47,17 +47,36 @@ def _ours(form: str, **modules: str) -> Contender:
 
 OURS: Final = (
     _ours("agent", W1="filter_agent", W2="count_agent", W4="enrich_agent", W8="wait_agent"),
-    _ours("dsl", W1="filter_dsl", W2="count_dsl", W4="enrich_dsl"),
+    _ours(
+        "dsl",
+        W1="filter_dsl",
+        W2="count_dsl",
+        W3="tumbling_dsl",
+        W3h="hopping_dsl",
+        W3j="join_dsl",
+        W3s="sessions_dsl",
+        W3w="sliding_dsl",
+        W4="enrich_dsl",
+        W9="wait_dsl",
+    ),
 )
 
 BASELINES: Final = (
-    Contender("hand", "hand", {"W1": ("filter.py",), "W2": ("count.py",), "W4": ("enrich.py",)}),
+    Contender(
+        "hand",
+        "hand",
+        {"W1": ("filter.py",), "W2": ("count.py",), "W3": ("tumbling.py",), "W4": ("enrich.py",)},
+    ),
     Contender(
         "kstreams",
         "kstreams",
         {
             "W1": ("benchmarks.Main", "filter"),
             "W2": ("benchmarks.Main", "count"),
+            "W3": ("benchmarks.Main", "tumbling"),
+            "W3j": ("benchmarks.Main", "join"),
+            "W3s": ("benchmarks.Main", "sessions"),
+            "W3w": ("benchmarks.Main", "sliding"),
             "W4": ("benchmarks.Main", "enrich"),
         },
         warms_up=True,
@@ -65,7 +84,13 @@ BASELINES: Final = (
     Contender(
         "quix",
         "quix",
-        {"W1": ("engine.py", "filter"), "W2": ("engine.py", "count"), "W4": ("engine.py", "enrich")},
+        {
+            "W1": ("engine.py", "filter"),
+            "W2": ("engine.py", "count"),
+            "W3": ("engine.py", "tumbling"),
+            "W3h": ("engine.py", "hopping"),
+            "W4": ("engine.py", "enrich"),
+        },
         share=0.15,
         outputs={"W2": "changelog__{group}--{input}--default"},
     ),

@@ -1,4 +1,4 @@
-"""A curve as SVG, by hand: a few points, the axis below them by powers or names, the cost on the left from zero."""
+"""Curves as SVG, by hand: a few points over an axis of powers, or many over one that is even; the left from zero."""
 
 from collections.abc import Sequence
 from html import escape
@@ -22,19 +22,39 @@ def plot(title: str, below: str, left: str, points: Sequence[tuple[float, float]
     top = nice(max(limit, *(y for _, y in points)))
     xs = [across(x, points[0][0], points[-1][0]) for x, _ in points]
     ys = [up(y, top) for _, y in points]
-    parts = [*frame(title, below, left, note), *grid(top), *marks(points, xs)]
-    parts.append(
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(limit, top):.1f}" y2="{up(limit, top):.1f}" '
-        f'stroke="{BOUND}" stroke-dasharray="6 4"/>'
-    )
-    curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
-    parts.append(f'<polyline points="{curve}" fill="none" stroke="{CURVE}" stroke-width="2"/>')
+    parts = [*frame(title, below, left, note), *grid(top), *marks([x for x, _ in points], xs)]
+    parts += [dashed(up(limit, top)), polyline(xs, ys)]
     for (_, value), x, y in zip(points, xs, ys, strict=True):
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{CURVE}"/>')
         parts.append(text(x, y - 10, f"{value:.2f}", "middle"))
+    return svg(title, parts)
+
+
+def curve(title: str, below: str, left: str, points: Sequence[tuple[float, float]], limit: float, note: str) -> str:
+    """As `plot`, on an axis that goes evenly from zero to the last x, without a mark at each point."""
+    top = nice(max(limit, *(y for _, y in points)))
+    ticks = [points[-1][0] * step / 4 for step in range(5)]
+    ys = [up(y, top) for _, y in points]
+    xs = [evenly(x, points[-1][0]) for x, _ in points]
+    parts = [*frame(title, below, left, note), *grid(top), *marks(ticks, [evenly(x, ticks[-1]) for x in ticks])]
+    return svg(title, [*parts, dashed(up(limit, top)), polyline(xs, ys)])
+
+
+def svg(title: str, parts: Sequence[str]) -> str:
     body = "\n".join(parts)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">'
     return f'{head}\n<title>{escape(title)}</title>\n{body}\n</svg>\n'
+
+
+def dashed(y: float) -> str:
+    return (
+        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{BOUND}" stroke-dasharray="6 4"/>'
+    )
+
+
+def polyline(xs: Sequence[float], ys: Sequence[float]) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+    return f'<polyline points="{points}" fill="none" stroke="{CURVE}" stroke-width="2"/>'
 
 
 def frame(title: str, below: str, left: str, note: str) -> list[str]:
@@ -59,14 +79,18 @@ def grid(top: float) -> list[str]:
     return lines
 
 
-def marks(points: Sequence[tuple[float, float]], xs: Sequence[float]) -> list[str]:
-    return [text(x, HEIGHT - BOTTOM + 18, f"{value:,.0f}", "middle") for (value, _), x in zip(points, xs, strict=True)]
+def marks(values: Sequence[float], xs: Sequence[float]) -> list[str]:
+    return [text(x, HEIGHT - BOTTOM + 18, f"{value:,.0f}", "middle") for value, x in zip(values, xs, strict=True)]
 
 
 def across(x: float, first: float, last: float) -> float:
     """Points keep 5 % away from the frame."""
     share = (log10(x) - log10(first)) / (log10(last) - log10(first)) if last > first else 0.5
     return LEFT + (WIDTH - LEFT - RIGHT) * (0.05 + 0.9 * share)
+
+
+def evenly(x: float, last: float) -> float:
+    return LEFT + (WIDTH - LEFT - RIGHT) * x / last
 
 
 def up(y: float, top: float) -> float:

@@ -41,8 +41,12 @@ class Contestant:
 
     def peak_rss(self) -> int:
         """Bytes: the sum of every process's own peak, the highest seen so far."""
-        self._peak = max(self._peak, sum(peak_of(pid) for pid in descendants(self.pid)))
+        self._peak = max(self._peak, sum(memory_of(pid, "VmHWM") for pid in descendants(self.pid)))
         return self._peak
+
+    def rss(self) -> int:
+        """Bytes that it and its descendants have in memory now."""
+        return sum(memory_of(pid, "VmRSS") for pid in descendants(self.pid))
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for what does not end by it."""
@@ -74,10 +78,10 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def peak_of(pid: int) -> int:
-    """0 for a process that is gone."""
+def memory_of(pid: int, field: str) -> int:
+    """Bytes, of a line of its status; 0 for a process that is gone."""
     try:
         lines = (PROC / f"{pid}/status").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), 0)

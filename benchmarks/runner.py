@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import accounts, settings
 from benchmarks.arena import contestant, environment
 from benchmarks.checks import Wrong
 from benchmarks.cluster import Cluster, running
@@ -83,19 +82,21 @@ class Bout:
     ) -> None:
         self._cluster, self._workload, self._contender, self._number = cluster, workload, contender, number
         self._dataset = dataset
+        self._inputs = dataset.records * workload.inputs
+        self._beside = None if workload.beside is None else workload.beside(dataset)
         self._group = f"{prefix}-{workload.name}-{contender.name}-{number}".lower()
         self._output = contender.output(workload.name, workload.output).format(group=self._group, input=dataset.topic)
 
     async def result(self) -> Result:
         """A contender that fails, or whose result is wrong, gives a result with the problem."""
-        name, contender, records = self._workload.name, self._contender.name, self._dataset.records
+        name, contender, records = self._workload.name, self._contender.name, self._inputs
         try:
             return await self._measured()
         except (RuntimeError, Wrong, StreamzError) as error:
             return Result(name, contender, self._number, records, problem=str(error))
 
     async def _measured(self) -> Result:
-        workload, records = self._workload, self._dataset.records
+        workload, records = self._workload, self._inputs
         load = os.getloadavg()[0]
         watched = await self.watched()
         samples = watched.samples
@@ -117,8 +118,8 @@ class Bout:
     async def watched(self) -> Watched:
         """The run itself. Raises Wrong if what came of it is not the truth."""
         await self._cluster.load(self._dataset)
-        if self._workload.joins:
-            await self._cluster.fill(accounts.TOPIC, settings.KEYS, accounts.accounts, compacted=True)
+        if (beside := self._beside) is not None:
+            await self._cluster.fill(beside.topic, beside.records, beside.content, compacted=beside.compacted)
         await self._cluster.create(self._output, compacted=self._workload.compacted)
         try:
             return await self._watched()
@@ -127,10 +128,13 @@ class Bout:
 
     async def _watched(self) -> Watched:
         workload = self._workload
-        began = time.monotonic()
+        expected = workload.expected(self._dataset)
         told = environment(self._cluster, self._group, self._dataset.topic, self._output)
+        if self._beside is not None:
+            told[f"BENCH_{self._beside.variable}"] = self._beside.topic
+        began = time.monotonic()
         async with contestant(self._contender.command(workload.name), told, self._group) as started:
-            samples = await watch(started, self._look, workload.progress, workload.expected(self._dataset))
+            samples = await watch(started, self._look, workload.progress, expected)
             rss = started.peak_rss()
         await workload.check(self._cluster, self._output, self._dataset, samples)
         return Watched(samples, began, rss)

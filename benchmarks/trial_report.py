@@ -1,13 +1,13 @@
-"""What trials found, for RESULTS.md: a table and verdicts for each, and a plot for each kind of growth."""
+"""What trials found, for RESULTS.md: a table and verdicts for each, a plot for each kind of growth and for churn."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import growth
+from benchmarks import churn, growth
 from benchmarks.environments import HERE
 from benchmarks.findings import Finding, Summary, summaries
-from benchmarks.plots import plot
+from benchmarks.plots import curve, plot
 from benchmarks.registry import ALL
 from benchmarks.tables import table
 from benchmarks.trials import Trial
@@ -35,22 +35,35 @@ def row(trial: Trial, summary: Summary) -> tuple[str, ...]:
 
 
 def draw(machines: Sequence[dict[str, Any]], found: Sequence[Finding], folder: Path = PLOTS) -> list[Path]:
-    """Writes a plot for each kind of growth that was measured at two points at least; returns their files."""
+    """Writes a plot for churn and for each kind of growth that was measured at two points at least; their files."""
     note = "; ".join(f"{machine['at'][:10]}, commit {machine['commit']}" for machine in machines[-1:])
-    written = []
-    for axis in growth.POINTS:
-        rows = summaries(found, f"growth-{axis}")
-        costs = {
-            count: rows[name].figures["cpu_us"]
-            for count in growth.POINTS[axis]
-            if (name := growth.called(axis, count)) in rows and rows[name].figures
-        }
-        if len(costs) < 2:
-            continue
-        points = list(costs.items())
-        limit = growth.MOST * points[0][1]
-        path = folder / f"growth-{axis}.svg"
-        title = f"CPU time of a record by {axis}; dashed: {growth.MOST:g} times the first"
-        path.write_text(plot(title, axis, "CPU µs per record", points, limit, note), "utf-8")
-        written.append(path)
-    return written
+    plots = {f"growth-{axis}.svg": growing(axis, found, note) for axis in growth.POINTS}
+    plots["churn-memory.svg"] = churning(found, note)
+    written = {folder / name: content for name, content in plots.items() if content is not None}
+    for path, content in written.items():
+        path.write_text(content, "utf-8")
+    return list(written)
+
+
+def growing(axis: growth.Axis, found: Sequence[Finding], note: str) -> str | None:
+    rows = summaries(found, f"growth-{axis}")
+    costs = {
+        count: rows[name].figures["cpu_us"]
+        for count in growth.POINTS[axis]
+        if (name := growth.called(axis, count)) in rows and rows[name].figures
+    }
+    if len(costs) < 2:
+        return None
+    points = list(costs.items())
+    title = f"CPU time of a record by {axis}; dashed: {growth.MOST:g} times the first"
+    return plot(title, axis, "CPU µs per record", points, growth.MOST * points[0][1], note)
+
+
+def churning(found: Sequence[Finding], note: str) -> str | None:
+    rows = summaries(found, churn.TRIAL.name)
+    figures = rows[churn.OURS].figures if churn.OURS in rows else {}
+    if not figures:
+        return None
+    title = f"Memory while windows come and go; dashed: {churn.MOST:g} times the second quarter's highest"
+    limit = churn.MOST * figures["early_mb"]
+    return curve(title, "million records", "RSS MB", churn.points(figures), limit, note)

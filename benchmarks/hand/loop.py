@@ -31,10 +31,11 @@ class Output:
         self._builders: list[Any] = [None] * PARTITIONS
         self._sent: list[asyncio.Future[Any]] = []
 
-    async def send(self, rows: Rows) -> None:
-        builders = self._builders
+    async def send(self, rows: Rows, behind: int = 0) -> None:
+        """`behind`: bytes at the end of each key that have no part in its partition."""
+        builders, end = self._builders, -behind or None
         for key, value, timestamp in rows:
-            partition = (murmurhash2(key, 0x9747B28C) & 0x7FFFFFFF) % PARTITIONS
+            partition = (murmurhash2(key[:end], 0x9747B28C) & 0x7FFFFFFF) % PARTITIONS
             builder = builders[partition]
             if builder is None:
                 builder = builders[partition] = self._producer.create_batch()

@@ -33,5 +33,5 @@ def make_app() -> App:
     )
 
 
-def topic(app: App, name: str, value_type: Any) -> Any:
-    return app.topic(name, key_type=str, value_type=value_type, partitions=int(os.environ["BENCH_PARTITIONS"]))
+def topic(app: App, name: str, value_type: Any, key_type: Any = str) -> Any:
+    return app.topic(name, key_type=key_type, value_type=value_type, partitions=int(os.environ["BENCH_PARTITIONS"]))

@@ -1,10 +1,11 @@
-"""W1, W2 and W4 with Quix Streams: `python engine.py filter|count|enrich`."""
+"""W1, W2, W3, W3h and W4 with Quix Streams: `python engine.py filter|count|tumbling|hopping|enrich`."""
 
 import os
 import sys
 from typing import Any
 
 from quixstreams import Application, State
+from quixstreams.dataframe.windows import Sum
 
 app = Application(
     broker_address=os.environ["BENCH_BROKER"],
@@ -36,6 +37,18 @@ def declare_count() -> None:
     app.dataframe(orders).update(count, stateful=True)
 
 
+def declare_tumbling() -> None:
+    orders = app.topic(os.environ["BENCH_INPUT"], value_deserializer="json")
+    output = app.topic(os.environ["BENCH_OUTPUT"], value_serializer="json")
+    app.dataframe(orders).tumbling_window(60_000).agg(value=Sum("quantity")).current().to_topic(output)
+
+
+def declare_hopping() -> None:
+    orders = app.topic(os.environ["BENCH_INPUT"], value_deserializer="json")
+    output = app.topic(os.environ["BENCH_OUTPUT"], value_serializer="json")
+    app.dataframe(orders).hopping_window(60_000, 10_000).agg(value=Sum("quantity")).current().to_topic(output)
+
+
 def declare_enrich() -> None:
     def enriched(order: dict[str, Any], account: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -51,7 +64,13 @@ def declare_enrich() -> None:
     app.dataframe(orders).join_asof(app.dataframe(accounts), on_merge=enriched).to_topic(output)
 
 
-{"filter": declare_filter, "count": declare_count, "enrich": declare_enrich}[sys.argv[1]]()
+{
+    "filter": declare_filter,
+    "count": declare_count,
+    "tumbling": declare_tumbling,
+    "hopping": declare_hopping,
+    "enrich": declare_enrich,
+}[sys.argv[1]]()
 
 if __name__ == "__main__":
     app.run()

@@ -1,4 +1,4 @@
-"""The smoke run of latency, restore, queries and growth: results of a few records are right. No speed is asserted."""
+"""The smoke run of the trials, from latency to churn: results of a few records are right. No speed is asserted."""
 
 import sys
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import contenders, growth, latency, querying, restoring, rows
+from benchmarks import churn, contenders, growth, latency, querying, restoring, rows
 from benchmarks.cluster import running
 from benchmarks.findings import Finding
 from benchmarks.trials import Trial, compete
@@ -18,6 +18,7 @@ TRIALS = (
     (restoring.TRIAL, 5_000, frozenset({"ours", "bare"})),
     (querying.TRIAL, 500, frozenset({"ours-local"})),
     (growth.TRIALS[1], 5_000, frozenset({"tables-5"})),
+    (churn.TRIAL, 4_000, frozenset({churn.OURS})),
 )
 
 

@@ -6,12 +6,13 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from benchmarks import checks
+from benchmarks import checks, windows
 from benchmarks.accounts import accounts
-from benchmarks.checks import Wrong, frontier, number, text
+from benchmarks.checks import Wrong, frontier, number, text, update_of
 from benchmarks.cluster import Cluster
 from benchmarks.orders import Dataset
 from benchmarks.settings import PARTITIONS
+from benchmarks.windows import Update
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import partition_of
 
@@ -100,3 +101,36 @@ async def test_the_last_count_of_each_key_is_the_result() -> None:
     await checks.counted(cluster(rows), "changelog", DATASET, [])
     with pytest.raises(Wrong, match="have another count"):
         await checks.counted(cluster(rows[:-1]), "changelog", DATASET, [])
+
+
+def windowed(update: Update, form: str) -> Row:
+    """An update as one of the contenders writes it."""
+    key, start, end, total = update
+    bounds = {"ours": end.to_bytes(8, "big") + start.to_bytes(8, "big"), "start": start.to_bytes(8, "big"), "quix": b""}
+    if form == "quix":
+        value = msgspec.json.encode({"value": total, "start": start, "end": end})
+    else:
+        value = msgspec.json.encode(total) if form == "ours" else (total or 0).to_bytes(8, "big")
+    return partition_of(key, PARTITIONS), key + bounds[form], None if total is None else value
+
+
+@pytest.mark.parametrize("form", ["ours", "start", "quix"])
+async def test_updates_of_windows_are_read_however_they_are_written(form: str) -> None:
+    rows = [windowed(update, form) for update in windows.updates("W3", DATASET)]
+    await checks.summed("W3", windows.TUMBLING, cluster(rows), "out", DATASET, [])
+    for wrong in (rows[1:], [*rows, rows[0]], elsewhere(rows)):
+        with pytest.raises(Wrong):
+            await checks.summed("W3", windows.TUMBLING, cluster(wrong), "out", DATASET, [])
+
+
+async def test_a_session_that_is_not_taken_back_is_found() -> None:
+    dataset = Dataset(2_000)
+    rows = [windowed(update, "ours") for update in windows.updates("W3s", dataset)]
+    await checks.summed("W3s", windows.GAP, cluster(rows), "out", dataset, [])
+    with pytest.raises(Wrong):
+        await checks.summed("W3s", windows.GAP, cluster(row for row in rows if row[2]), "out", dataset, [])
+
+
+def test_a_key_of_no_window_is_found() -> None:
+    with pytest.raises(Wrong, match="no windowed key"):
+        update_of(b"account-000001more", b"1", 10)

@@ -34,6 +34,8 @@ def test_contenders_compete_where_they_have_a_program() -> None:
     ours, others = ["ours-agent", "ours-dsl"], ["hand", "kstreams", "quix"]
     for workload, baselines in (("W1", [*others, "faust"]), ("W2", [*others, "faust"]), ("W4", others)):
         assert [contender.name for contender in competing(workload, ALL)] == [*ours, *baselines]
+    for workload, baselines in (("W3", others), ("W3h", ["quix"]), ("W3j", ["kstreams"]), ("W9", [])):
+        assert [contender.name for contender in competing(workload, ALL)] == ["ours-dsl", *baselines]
     assert [contender.name for contender in competing("W2", frozenset({"hand"}))] == [*ours, "hand"]
     assert [contender.name for contender in competing("W8", ALL)] == ["ours-agent"]
 

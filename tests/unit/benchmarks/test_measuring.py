@@ -94,6 +94,8 @@ def test_the_command_line_knows_workloads_and_baselines(capsys: pytest.CaptureFi
         with pytest.raises(SystemExit):
             command_line.parse(wrong)
     assert "nobody" in capsys.readouterr().err
+    churning = command_line.parse(["churn", "--records", "2000"])
+    assert ([one.name for one in churning.workloads], churning.records, churning.runs) == (["churn"], 2_000, 1)
 
 
 def test_a_contestant_is_measured_and_ended(tmp_path: Path) -> None:
@@ -102,6 +104,7 @@ def test_a_contestant_is_measured_and_ended(tmp_path: Path) -> None:
         contestant.check()
         assert contestant.cpu() >= 0
         assert contestant.peak_rss() > 0
+        assert contestant.rss() > 0
         assert contestant.pid in descendants(contestant.pid)
     finally:
         contestant.stop()

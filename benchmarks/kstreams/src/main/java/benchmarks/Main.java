@@ -1,18 +1,12 @@
-// W1, W2 and W4 with Kafka Streams: `java -cp ... benchmarks.Main filter|count|enrich`; settings from the environment.
+// The workloads with Kafka Streams: `java -cp ... benchmarks.Main filter|count|...`; settings from the environment.
 package benchmarks;
 
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.ObjectWriter;
-import java.io.IOException;
+import benchmarks.Records.Account;
+import benchmarks.Records.Enriched;
 import java.util.Properties;
+import java.util.Set;
 import org.apache.kafka.clients.producer.ProducerConfig;
-import org.apache.kafka.common.errors.SerializationException;
-import org.apache.kafka.common.serialization.Deserializer;
-import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
-import org.apache.kafka.common.serialization.Serializer;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
@@ -26,78 +20,54 @@ import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.state.KeyValueStore;
 
 public final class Main {
-    private static final Serde<String> TEXT = Serdes.String();
-    private static final Serde<Order> ORDER = json(Order.class);
-    private static final Serde<Account> ACCOUNT = json(Account.class);
-    private static final Serde<Enriched> ENRICHED = json(Enriched.class);
+    private static final Set<String> WINDOWED = Set.of("tumbling", "sliding", "sessions", "join");
 
-    public static final class Order {
-        public long id;
-        public String account;
-        public double amount;
-        public String currency;
-        public String country;
-        public String product;
-        public int quantity;
-        public boolean express;
-    }
-
-    public static final class Account {
-        public String account;
-        public String name;
-        public String tier;
-        public String country;
-        public int since;
-        public double limit;
-    }
-
-    public static final class Enriched {
-        public final long id;
-        public final String account;
-        public final double amount;
-        public final String tier;
-
-        Enriched(Order order, Account row) {
-            id = order.id;
-            account = order.account;
-            amount = order.amount;
-            tier = row.tier;
-        }
+    private Main() {
     }
 
     public static void main(String[] arguments) {
         StreamsBuilder builder = new StreamsBuilder();
+        Properties properties = properties();
+        String input = variable("INPUT");
+        String output = variable("OUTPUT");
         switch (arguments[0]) {
-            case "filter" -> filter(builder);
-            case "count" -> count(builder);
-            case "enrich" -> enrich(builder);
+            case "filter" -> filter(builder, input, output);
+            case "count" -> count(builder, input);
+            case "enrich" -> enrich(builder, input, output);
+            case "tumbling" -> Windows.tumbling(builder, input, output);
+            case "sliding" -> Windows.sliding(builder, input, output);
+            case "sessions" -> Windows.sessions(builder, input, output);
+            case "join" -> Windows.join(builder, input, variable("SHIPMENTS"), output);
             default -> throw new IllegalArgumentException("no workload: " + arguments[0]);
         }
-        Properties properties = properties();
+        if (WINDOWED.contains(arguments[0])) {
+            // Every update of a window goes out, and at once, as it does with the others.
+            properties.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0);
+        }
         KafkaStreams streams = new KafkaStreams(builder.build(properties), properties);
         streams.setUncaughtExceptionHandler(Main::fail);
         Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
         streams.start();
     }
 
-    private static void filter(StreamsBuilder builder) {
+    private static void filter(StreamsBuilder builder, String input, String output) {
         double limit = Double.parseDouble(variable("LIMIT"));
-        builder.stream(variable("INPUT"), Consumed.with(TEXT, ORDER))
+        builder.stream(input, Consumed.with(Records.TEXT, Records.ORDER))
             .filter((key, order) -> order.amount > limit)
-            .to(variable("OUTPUT"), Produced.with(TEXT, ORDER));
+            .to(output, Produced.with(Records.TEXT, Records.ORDER));
     }
 
-    private static void count(StreamsBuilder builder) {
-        builder.stream(variable("INPUT"), Consumed.with(TEXT, Serdes.ByteArray()))
+    private static void count(StreamsBuilder builder, String input) {
+        builder.stream(input, Consumed.with(Records.TEXT, Serdes.ByteArray()))
             .groupByKey()
-            .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withKeySerde(TEXT));
+            .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withKeySerde(Records.TEXT));
     }
 
-    private static void enrich(StreamsBuilder builder) {
-        KTable<String, Account> accounts = builder.table(variable("TABLE"), Consumed.with(TEXT, ACCOUNT));
-        builder.stream(variable("INPUT"), Consumed.with(TEXT, ORDER))
-            .join(accounts, Enriched::new, Joined.with(TEXT, ORDER, ACCOUNT))
-            .to(variable("OUTPUT"), Produced.with(TEXT, ENRICHED));
+    private static void enrich(StreamsBuilder builder, String input, String output) {
+        KTable<String, Account> accounts = builder.table(variable("TABLE"), Consumed.with(Records.TEXT, Records.ACCOUNT));
+        builder.stream(input, Consumed.with(Records.TEXT, Records.ORDER))
+            .join(accounts, Enriched::new, Joined.with(Records.TEXT, Records.ORDER, Records.ACCOUNT))
+            .to(output, Produced.with(Records.TEXT, Records.ENRICHED));
     }
 
     private static Properties properties() {
@@ -125,26 +95,5 @@ public final class Main {
 
     private static String variable(String name) {
         return System.getenv("BENCH_" + name);
-    }
-
-    private static <T> Serde<T> json(Class<T> type) {
-        ObjectMapper mapper = new ObjectMapper().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES);
-        ObjectWriter writer = mapper.writerFor(type);
-        ObjectReader reader = mapper.readerFor(type);
-        Serializer<T> serializer = (topic, value) -> {
-            try {
-                return value == null ? null : writer.writeValueAsBytes(value);
-            } catch (IOException error) {
-                throw new SerializationException(error);
-            }
-        };
-        Deserializer<T> deserializer = (topic, bytes) -> {
-            try {
-                return bytes == null ? null : reader.readValue(bytes);
-            } catch (IOException error) {
-                throw new SerializationException(error);
-            }
-        };
-        return Serdes.serdeFrom(serializer, deserializer);
     }
 }
