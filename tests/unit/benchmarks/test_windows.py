@@ -104,8 +104,9 @@ def test_every_order_is_shipped_once_in_the_order_of_time() -> None:
 
 def test_orders_meet_the_shipments_of_their_account_that_are_near() -> None:
     dataset, wanted = Dataset(LAST), Digest()
+    sent = list(shipments.shipments(dataset))
     for order in dataset.orders():
-        for shipment in shipments.shipments(dataset):
+        for shipment in sent:
             if near(order, shipment):
                 wanted.add(order.key.decode(), order.number, order.cents / 100, shipment.number, shipment.carrier)
     assert shipments.shipped(dataset) == wanted
