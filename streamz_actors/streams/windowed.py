@@ -12,6 +12,8 @@ from streamz_actors.errors import TopologyError
 from streamz_actors.operators.folding import Folding
 from streamz_actors.operators.lateness import OnLate
 from streamz_actors.operators.window_count import count_state, count_windows
+from streamz_actors.operators.window_session import session, session_state
+from streamz_actors.operators.window_sliding import sliding, sliding_state
 from streamz_actors.operators.window_time import time_state, time_windows, unlimited_state
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.stores import stored
@@ -20,6 +22,7 @@ from streamz_actors.windows.definitions import (
     Duration,
     Hopping,
     Session,
+    Sliding,
     Tumbling,
     Unlimited,
     Window,
@@ -80,6 +83,8 @@ KINDS: Mapping[type, Kind] = {
     Hopping: Kind(time_state, time_windows),
     Unlimited: Kind(unlimited_state, time_windows, closes=False),
     CountWindow: Kind(count_state, count_windows),
+    Sliding: Kind(sliding_state, sliding),
+    Session: Kind(session_state, session),
 }
 
 
@@ -96,6 +101,9 @@ def state_of(
     """The store of a windowed aggregation whose results are of `value`."""
     asked = options.get("retention")
     given = 0 if asked is None else milliseconds(asked, "retention")
+    if options.get("emit") == "close" and isinstance(window, Tumbling | Hopping):
+        # As in Kafka Streams: so that what has just closed can still be joined.
+        given = max(given, window.retention + 1)
     schema, layout, retention = KINDS[type(window)].state(window, value, given)
     return stored(builder, name, key, schema, retention=retention, kind=KIND, layout=layout)
 
