@@ -18,7 +18,7 @@ from streamz_actors.config import Settings, override, project_table, resolve
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.describe import Description, describe
 from streamz_actors.dataflow.policies import Fail, Final, Policy
-from streamz_actors.dataflow.topics import Topic
+from streamz_actors.dataflow.topics import OnTimestampError, Topic
 from streamz_actors.dataflow.topology import Topology, TopologyBuilder
 from streamz_actors.errors import ConfigError, TopologyError
 from streamz_actors.running import Running
@@ -83,11 +83,12 @@ class App:
         config: Mapping[str, str] | None = None,
         timestamp: Callable[[Any], int | datetime] | None = None,
         on_decode_error: Final = Fail(),
+        on_timestamp_error: OnTimestampError | None = None,
     ) -> Topic[Any, Any]:
         """A topic, or several of one shape that are read together.
 
         Types left out take plain JSON. `retention` is in seconds. `timestamp` gives a value's event time (ms or
-        datetime) in place of the record's.
+        datetime) in place of the record's; `on_timestamp_error` says what to do where that is none.
         """
         pickle = self.settings.allow_pickle
         return self._builder.topic(
@@ -103,6 +104,7 @@ class App:
                 config=dict(config or {}),
                 timestamp=timestamp,
                 on_decode_error=on_decode_error,
+                on_timestamp_error=on_timestamp_error,
             )
         )
 

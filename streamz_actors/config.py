@@ -142,6 +142,12 @@ class Settings:
     max_buffered_records: int = setting(
         20_000, "Records that one partition may hold in memory before it is paused.", least=1
     )
+    max_task_idle: float = setting(
+        0.0,
+        "Seconds that a task which reads several partitions waits for one of which nothing has arrived, so that it "
+        "takes records in the order of their time. 0: only until what the broker is known to have is here. Below 0: "
+        "not at all.",
+    )
     cache_max_bytes: int = setting(
         0,
         "Bytes of updates that aggregations of this worker may keep until the next commit, so that of several of one "

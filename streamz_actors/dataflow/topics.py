@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
@@ -15,6 +15,8 @@ from streamz_actors.types import Headers, RecordMetadata
 K = TypeVar("K")
 V = TypeVar("V")
 
+OnTimestampError = Literal["fail", "skip", "partition_time", "wall_clock"]
+
 HeadersLike = Headers | Mapping[str, bytes] | None
 
 
@@ -23,7 +25,10 @@ class Topic(Generic[K, V]):
     """One topic or several of one shape. Made by `app.topic(...)`.
 
     `retention` is in seconds; with `compacting` as well, a record goes when it is either replaced or too old.
-    `timestamp` gives the event time of a decoded value: milliseconds, or a `datetime`.
+    `timestamp` gives the event time of a decoded value: milliseconds, or a `datetime`. `on_timestamp_error` is for
+    records for which it raises, or whose time is negative: "fail", "skip" (with a report), or take the highest time so
+    far in the partition ("partition_time") or the "wall_clock". None: what raises is a decode error, and what is
+    negative skipped.
     """
 
     names: tuple[str, ...]
@@ -37,6 +42,7 @@ class Topic(Generic[K, V]):
     config: Mapping[str, str] = field(default_factory=dict)
     timestamp: Callable[[V], int | datetime] | None = None
     on_decode_error: Final = Fail()
+    on_timestamp_error: OnTimestampError | None = None
     internal: bool = False
     """Made and owned by the application: a repartition topic, a changelog, dead letters, replies."""
 
@@ -47,6 +53,11 @@ class Topic(Generic[K, V]):
             raise TopologyError(
                 f"topic {self.names[0]!r}: on_decode_error takes Fail(), Skip() or DeadLetter(), "
                 f"not {self.on_decode_error!r}"
+            )
+        if self.on_timestamp_error is not None and self.on_timestamp_error not in get_args(OnTimestampError):
+            raise TopologyError(
+                f"topic {self.names[0]!r}: on_timestamp_error={self.on_timestamp_error!r} is none of "
+                f"{', '.join(get_args(OnTimestampError))}"
             )
 
     @property

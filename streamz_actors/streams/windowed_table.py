@@ -259,32 +259,35 @@ class WindowSet(Generic[V]):
             context.late(late_row(what, _batch(context), context.index, self._state.moment, window))
         return self
 
+    def _by(self, function: Callable[[Any, Any], Any], other: Any) -> Self:
+        return self.apply(lambda value: function(value, other))
+
     def __iadd__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.iadd(value, other))
+        return self._by(operator.iadd, other)
 
     def __isub__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.isub(value, other))
+        return self._by(operator.isub, other)
 
     def __imul__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.imul(value, other))
+        return self._by(operator.imul, other)
 
     def __itruediv__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.itruediv(value, other))
+        return self._by(operator.itruediv, other)
 
     def __ifloordiv__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.ifloordiv(value, other))
+        return self._by(operator.ifloordiv, other)
 
     def __imod__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.imod(value, other))
+        return self._by(operator.imod, other)
 
     def __iand__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.iand(value, other))
+        return self._by(operator.iand, other)
 
     def __ior__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.ior(value, other))
+        return self._by(operator.ior, other)
 
     def __ixor__(self, other: Any) -> Self:
-        return self.apply(lambda value: operator.ixor(value, other))
+        return self._by(operator.ixor, other)
 
 
 def moment(time: Moment) -> int:

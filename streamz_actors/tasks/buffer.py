@@ -5,6 +5,7 @@ Ties between partitions go to the topic that is first in alphabetical order. A r
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -87,11 +88,22 @@ def none_behind(partition: TopicPartition) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """How long a partition without records is waited for, by what clock, both in seconds: `max_task_idle`.
+
+    0: until all that the broker is known to have is here. Above: so much longer, for what may be produced. Below: not.
+    """
+
+    limit: float = 0.0
+    now: Callable[[], float] = lambda: 0.0
+
+
 class Buffer:
     """The partitions of one task, in the order in which ties are broken.
 
     Which of several comes next can't be said while one of them has nothing here, but more at the broker (or perhaps
-    more: it has not answered yet). Then all wait, as in Kafka Streams with a `max.task.idle.ms` of 0.
+    more: it has not answered yet). Then all wait, as in Kafka Streams, where this is `max.task.idle.ms`.
     """
 
     def __init__(
@@ -99,15 +111,21 @@ class Buffer:
         partitions: Iterable[TopicPartition],
         open_: Callable[[TopicPartition, RawBatch], Opened],
         lag: Lag = none_behind,
+        idle: Idle = Idle(),
     ) -> None:
-        self._lag = lag
+        self._lag, self._idle = lag, idle
+        self._deadlines: dict[TopicPartition, int] = {}
+        """By partition that is waited for though nothing of it is known to be on its way: until when, in ms."""
         self.partitions = {
             partition: PartitionBuffer(partition, lambda raw, partition=partition: open_(partition, raw))  # type: ignore[misc]
             for partition in sorted(partitions)
         }
 
     def add(self, raw: RawBatch) -> None:
-        self.partitions[TopicPartition(raw.topic, raw.partition)].add(raw)
+        place = TopicPartition(raw.topic, raw.partition)
+        self.partitions[place].add(raw)
+        if self._deadlines:
+            self._deadlines.pop(place, None)
 
     @property
     def count(self) -> int:
@@ -122,6 +140,33 @@ class Buffer:
         for partition in self.partitions.values():
             partition.clear()
 
+    def _waits_for(self, empty: TopicPartition) -> bool:
+        """Whether what is here must wait for a partition of which nothing is."""
+        limit = self._idle.limit
+        if limit < 0:
+            return False
+        if self._lag(empty) != 0:
+            return True
+        if not limit or not self.count:
+            return False
+        now = self._now()
+        return now < self._deadlines.setdefault(empty, now + round(limit * 1_000))
+
+    def _now(self) -> int:
+        return round(self._idle.now() * 1_000)
+
+    @property
+    def idles(self) -> float | None:
+        """For how many seconds what is here waits for nothing but time; None: it does not."""
+        if not self._deadlines or not self.count:
+            return None
+        empty = [place for place, partition in self.partitions.items() if partition.head() is None]
+        if any(self._lag(place) != 0 for place in empty):
+            return None
+        now = self._now()
+        left = max((self._deadlines.get(place, now) - now for place in empty), default=0)
+        return left / 1_000 if left > 0 else None
+
     def next_run(self, limit: int) -> Run | None:
         """At most `limit` records whose timestamps are the lowest of all heads; None if nothing is buffered."""
         chosen: PartitionBuffer | None = None
@@ -131,7 +176,7 @@ class Buffer:
         for partition in self.partitions.values():
             head = partition.head()
             if head is None:
-                if self._lag(partition.partition) != 0 and len(self.partitions) > 1:
+                if len(self.partitions) > 1 and self._waits_for(partition.partition):
                     return None
                 continue
             if partition.at >= len(head):

@@ -19,7 +19,7 @@ from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import HandlerError, StreamzError, UsageError
 from streamz_actors.stores.abc import Shelf
 from streamz_actors.tables.mapping import State
-from streamz_actors.tasks.buffer import Buffer, Lag, Opened, Run, none_behind
+from streamz_actors.tasks.buffer import Buffer, Idle, Lag, Opened, Run, none_behind
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
 from streamz_actors.tasks.source import Source
@@ -52,8 +52,9 @@ class Task:
         wake: Callable[[], None],
         lag: Lag = none_behind,
         room: Room | None = None,
+        max_idle: float = 0.0,
     ) -> None:
-        """`room`: for updates of tables that wait for the next commit; none do without."""
+        """`room`: for updates of tables that wait for the next commit; none do without. `max_idle`: as `Idle.limit`."""
         self.sub, self.partition, self.clock, self.collector = sub, partition, clock, collector
         self.name = sub.task_name(partition)
         self.status = TaskStatus.CREATED
@@ -89,12 +90,12 @@ class Task:
         self._sources = sources
         self._asynchronous = any(node.asynchronous for node in sub.nodes)
         partitions = [TopicPartition(name, partition) for name, count in sub.topics.items() if partition < count]
-        openers = {name: Source(node.topic, failures, **self._reads(node)) for name, node in sources.items()}
+        openers = {name: Source(node.topic, failures, clock.now, **self._reads(node)) for name, node in sources.items()}
 
         def open_(place: TopicPartition, raw: RawBatch) -> Opened:
             return openers[place.topic].open(raw)
 
-        self.buffer = Buffer(partitions, open_, lag)
+        self.buffer = Buffer(partitions, open_, lag, Idle(max_idle, clock.monotonic))
 
     @property
     def partitions(self) -> frozenset[TopicPartition]:
@@ -377,7 +378,7 @@ class Task:
     @property
     def idle(self) -> bool:
         """Whether nothing moves until something arrives or a timer of the framework fires."""
-        return self.settled and not self.buffer.count and self.worked_off
+        return self.settled and self.worked_off and (not self.buffer.count or self.buffer.idles is not None)
 
     @property
     def dirty(self) -> int:

@@ -114,6 +114,7 @@ class AssignedTasks:
             wake=self._wake,
             lag=self._lag,
             room=self._room,
+            max_idle=self._spec.settings.max_task_idle,
         )
 
     def _lag(self, place: TopicPartition) -> int | None:

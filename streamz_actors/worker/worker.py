@@ -318,8 +318,8 @@ class Worker:
         if busy:
             await asyncio.sleep(0)
             return
-        blocked = any(task.buffer.count and task.status is TaskStatus.RUNNING for task in self.tasks.values())
-        limit = BLOCKED if blocked else self._committing.left
+        blocked = [task for task in self.tasks.values() if task.buffer.count and task.status is TaskStatus.RUNNING]
+        limit = min([self._committing.left, *(task.buffer.idles or BLOCKED for task in blocked)])
         if self._ticking and any(task.timed for task in self.tasks.values()):
             limit = min(limit, TICK)
         timer = self.clock.call_later(limit, self.wake)
