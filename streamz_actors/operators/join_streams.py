@@ -119,33 +119,41 @@ def join_streams(join: StreamJoin) -> tuple[Node, ...]:
     return node((LEFT,), join.left.node), node((RIGHT,), join.right.node)
 
 
+Unmatched = tuple[int, bool, bytes, list[bytes]]
+"""Time, whether it is of the left side, key, and the values that came under both."""
+
+
 class Side:
     """What one side of a join remembers in one task."""
 
-    __slots__ = ("after", "before", "kept", "lag", "value", "waiting")
+    __slots__ = ("after", "before", "kept", "value", "waiting")
+    kept: Buckets
 
-    def __init__(self, given: Input, place: Place, before: int, after: int, within: JoinWindow) -> None:
+    def __init__(self, given: Input, place: Place, before: int, after: int) -> None:
         """`before` and `after` are seen from this side."""
         self.before, self.after, self.value = before, after, given.value
-        self.kept = Buckets(place.states[given.kept.name].logged, max(1, within.retention))
         self.waiting = None if given.waiting is None else TimeBuffer(place.states[given.waiting.name].logged)
-        self.lag = after + within.grace
-        """Ms after a record's time until no partner can come any more."""
 
 
 class Memory:
     """What both sides of a join share in one task. It must not know the task, which it is found by."""
 
-    __slots__ = ("_keeper", "sides", "stream_time")
+    __slots__ = ("__weakref__", "_grace", "_keeper", "_lowest", "sides", "stream_time")
 
     def __init__(self, join: StreamJoin, place: Place) -> None:
         within, keeper = join.within, join.left.waiting
-        left = Side(join.left, place, within.before, within.after, within)
-        right = Side(join.right, place, within.after, within.before, within)
-        if join.itself:
-            right.kept = left.kept
+        left = Side(join.left, place, within.before, within.after)
+        right = Side(join.right, place, within.after, within.before)
+        left.kept = right.kept = Buckets(place.states[join.left.kept.name].logged, max(1, within.retention))
+        if not join.itself:
+            right.kept = Buckets(place.states[join.right.kept.name].logged, max(1, within.retention))
         self.sides = (left, right)
+        self._grace = within.grace
         self._keeper: LoggedStore | None = None if keeper is None else place.states[keeper.name].logged
+        self._lowest: int | None = None
+        """Nothing that waits was found below it when it was last looked through, and nothing came below it since; None:
+        nothing waits.
+        """
         self.stream_time: int | None = None
         """The highest time that came on either side; None until the first use: only then are the stores restored."""
 
@@ -153,6 +161,8 @@ class Memory:
         if self.stream_time is None:
             kept = max(side.kept.newest for side in self.sides)
             self.stream_time = kept if self._keeper is None else max(kept, self._keeper.moment)
+            waiting = [side.waiting.earliest for side in self.sides if side.waiting is not None]
+            self._lowest = min((time for time in waiting if time is not None), default=None)
         return self.stream_time
 
     def settle(self, stream_time: int) -> None:
@@ -165,18 +175,48 @@ class Memory:
         if self._keeper is not None:  # else nothing is decided by the time of both sides together
             self._keeper.note(stream_time)
 
-    def closed(self, stream_time: int) -> list[tuple[int, bool, bytes, list[bytes]]]:
-        """Takes out whose partners can't come any more: time, whether it is of the left side, key, values; in order."""
-        rows = []
-        for number, side in enumerate(self.sides):
-            waiting = side.waiting
-            if waiting is None:
-                continue
-            while (earliest := waiting.earliest) is not None and earliest + side.lag < stream_time:
+    def wait(self, side: Side, time: int, key: bytes, payload: bytes) -> None:
+        """For a partner."""
+        waiting = side.waiting
+        assert waiting is not None, "it is asked only for a side that emits what has met nobody"
+        waiting.put(time, key, [*(waiting.get(time, key) or ()), payload], time)
+        if self._lowest is None or time < self._lowest:
+            self._lowest = time
+
+    def closed(self, side: Side, stream_time: int) -> list[Unmatched]:
+        """Takes out what can meet nobody any more, in order. It is looked for where a record of this side says that it
+        is worth while, and not always as early as it could be found: as in Kafka Streams.
+        """
+        if self._lowest is None or self._lowest + side.after + self._grace >= stream_time:
+            return []
+        rows: list[Unmatched] = []
+        for number, each in enumerate(self.sides):
+            waiting, lag = each.waiting, each.after + self._grace
+            while waiting is not None and (time := waiting.earliest) is not None and time + lag < stream_time:
                 time, key, payloads, _ = waiting.pop()
                 rows.append((time, number == LEFT, key, payloads))
         rows.sort()
+        self._lowest = self._seen_last(rows)
         return rows
+
+    def _seen_last(self, taken: list[Unmatched]) -> int | None:
+        """Where the look through what waits has ended: by time, those of the right side first, until one of each side
+        was found that has to go on waiting; at the one behind these, or at the very last.
+        """
+        left, right = self.sides[LEFT].waiting, self.sides[RIGHT].waiting
+        first_left = None if left is None else left.first
+        first_right = None if right is None else right.first
+        if left is None or right is None or first_left is None or first_right is None:
+            ends = [waiting.latest for waiting in (left, right) if waiting is not None]
+            times = [time for time in ends if time is not None] + [row[0] for row in taken[-1:]]
+            return max(times, default=None)
+        if first_left[0] < first_right[0]:
+            time, key = first_right
+            behind = left.time_from(time), right.time_from(time, key + b"\0")
+        else:
+            time, key = first_left
+            behind = left.time_from(time, key + b"\0"), right.time_from(time + 1)
+        return min((later for later in behind if later is not None), default=time)
 
 
 class Results:
@@ -284,12 +324,10 @@ class JoinStreams(Operator):
     ) -> None:
         """It waits for a partner, unless none can come any more."""
         mine, _ = self._sides
-        waiting = mine.waiting
-        assert waiting is not None
         if max(0, time + mine.after) + self._join.within.grace < stream_time:
             results.alone(row, key, time, value, self._left)
         else:
-            waiting.put(time, key, [*(waiting.get(time, key) or ()), payload], time)
+            self._memory.wait(mine, time, key, payload)
 
     def _meet(self, results: Results, row: int, key: bytes, time: int, value: Any, found: list[Row]) -> None:
         _, theirs = self._sides
@@ -310,7 +348,7 @@ class JoinStreams(Operator):
             results.add(row, key, max(time, other_time), decode(payload), value)
 
     def _emit_closed(self, results: Results, row: int, stream_time: int) -> None:
-        for time, left, key, payloads in self._memory.closed(stream_time):
+        for time, left, key, payloads in self._memory.closed(self._sides[0], stream_time):
             decode = self._memory.sides[LEFT if left else RIGHT].value.decode
             for payload in payloads:
                 results.alone(row, key, time, decode(payload), left)
