@@ -9,12 +9,22 @@ from streamz_actors.dataflow.topology import GlobalSpec, TopologyBuilder
 from streamz_actors.errors import TopologyError
 from streamz_actors.operators import join_table, routes, update
 from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.streams import joins
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.mapped import default_factory
 from streamz_actors.streams.naming import checked
 from streamz_actors.streams.set_table import SetTable
 from streamz_actors.streams.stores import stored
-from streamz_actors.streams.stream import GroupedStream, Stream, Table, kept_table, source_stream
+from streamz_actors.streams.stream import (
+    GroupedStream,
+    Stream,
+    Table,
+    VersionedTable,
+    kept_table,
+    source_stream,
+    versioned_table,
+)
+from streamz_actors.windows.definitions import Duration
 
 Streamed = Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Table[Any, Any]
 
@@ -47,16 +57,24 @@ def declare_table(
     codec: str | None = None,
     per_partition: bool = False,
     allow_pickle: bool = False,
+    versioned: Duration | None = None,
 ) -> Table[Any, Any]:
     """A name makes a table that handlers write to, a topic the table of that topic's latest values.
 
-    Without `value_type` a `default` that is a class stands for it. `codec` is that of the values.
+    Without `value_type` a `default` that is a class stands for it. `codec` is that of the values. `versioned`: how long
+    the table of a topic keeps what keys held before.
     """
     if isinstance(name_or_topic, Topic):
         given = (key_type, value_type, partitions, codec)
         if any(option is not None for option in given) or per_partition or not changelog:
-            raise TopologyError(f"table of topic {name_or_topic}: types and partitions are its own; pass default= only")
+            raise TopologyError(
+                f"table of topic {name_or_topic}: types and partitions are its own; pass default= and versioned= only"
+            )
+        if versioned is not None:
+            return _versioned_table(builder, name_or_topic, default, versioned)
         return _topic_table(builder, name_or_topic, default)
+    if versioned is not None:
+        raise TopologyError(f"table {name_or_topic!r}: versioned= is for the table of a topic: app.table(topic, ...)")
     if value_type is None and isinstance(default, type):
         value_type = default
     spec = stored(
@@ -116,6 +134,17 @@ def _topic_table(builder: TopologyBuilder, topic: Topic[Any, Any], default: Any)
         builder.add(update.update_table(builder.source(topic), spec, "table"))
     node = next(node for node in builder.nodes if node.kind == "table" and spec in node.stores)
     return kept_table(builder, spec, node, default_factory(spec.name, default))
+
+
+def _versioned_table(
+    builder: TopologyBuilder, topic: Topic[Any, Any], default: Any, kept: Duration
+) -> VersionedTable[Any, Any]:
+    """Asked for twice, two tables over the same state."""
+    name, source = checked(topic.name, "table"), builder.source(topic)
+    parts = joins.declared_versions(builder, source, name, kept) or joins.versioned_parts(
+        builder, source, name, "table", topic.key_schema, topic.value_schema, kept
+    )
+    return versioned_table(builder, parts, default_factory(name, default))
 
 
 def _written_table(

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, Unpack, overload
 
 from streamz_actors.dataflow.calls import over_columns
+from streamz_actors.dataflow.context import current_context
 from streamz_actors.dataflow.lookups import Lookup
 from streamz_actors.dataflow.node import Node, StoreSpec, is_async
 from streamz_actors.dataflow.pacing import Limits
@@ -25,11 +26,13 @@ from streamz_actors.operators import (
     routes,
     stateless,
     update,
+    versioned,
     views,
     window_lookup,
 )
 from streamz_actors.serde.schema import Schema, schema_for, windowed_around
-from streamz_actors.streams import derived, windowed
+from streamz_actors.stores.versions import Versions
+from streamz_actors.streams import derived, joins, windowed
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.inference import common, item_of, pair_of, returned, schema_of
@@ -38,7 +41,7 @@ from streamz_actors.streams.naming import path, source_name
 from streamz_actors.streams.split import Split
 from streamz_actors.streams.stores import stored
 from streamz_actors.types import Windowed, WindowValue
-from streamz_actors.windows.definitions import Duration, Window
+from streamz_actors.windows.definitions import Duration, JoinWindow, Window
 from streamz_actors.windows.suppression import Until
 
 K = TypeVar("K")
@@ -242,10 +245,22 @@ class Stream(Flow[K, V]):
         """Groups by the key as it is; through a repartition topic only if it has been changed."""
         return GroupedStream(self, name)
 
-    def to_table(self, name: str | None = None) -> "Table[K, V]":
-        """The table of the latest value of each key. A record without a key is dropped, one without a value deletes."""
-        source = self.placed(name)
-        spec = stored(self.builder, name or path(self.name, "to_table"), self.key_schema, self.value_schema)
+    @overload
+    def to_table(self, name: str | None = None) -> "Table[K, V]": ...
+    @overload
+    def to_table(self, name: str | None = None, *, versioned: Duration) -> "VersionedTable[K, V]": ...
+    def to_table(self, name: str | None = None, *, versioned: Duration | None = None) -> "Table[K, V]":
+        """The table of the latest value of each key. A record without a key is dropped, one without a value deletes.
+
+        `versioned`: how long it keeps what each key held before.
+        """
+        source, full = self.placed(name), name or path(self.name, "to_table")
+        if versioned is not None:
+            schemas = self.key_schema, self.value_schema
+            return versioned_table(
+                self.builder, joins.versioned_parts(self.builder, source.node, full, "to_table", *schemas, versioned)
+            )
+        spec = stored(self.builder, full, self.key_schema, self.value_schema)
         decoded = source is self and not self._is_internal()
         node = update.update_table(source.node, spec, "to_table", decoded=decoded)
         return kept_table(self.builder, spec, self.builder.add(node))
@@ -258,49 +273,96 @@ class Stream(Flow[K, V]):
 
     @overload
     def join(
-        self, table: "AnyTable[V2]", joiner: Callable[[V, V2], Awaitable[A]], *,
-        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+        self, other: "Stream[K, V2]", joiner: Callable[[V, V2], Awaitable[A]], *,
+        within: JoinWindow, **options: Unpack[joins.StreamOptions],
     ) -> "Stream[K, A]": ...
     @overload
     def join(
-        self, table: "AnyTable[V2]", joiner: Callable[[V, V2], A], *,
-        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+        self, other: "Stream[K, V2]", joiner: Callable[[V, V2], A], *,
+        within: JoinWindow, **options: Unpack[joins.StreamOptions],
+    ) -> "Stream[K, A]": ...
+    @overload
+    def join(
+        self, other: "AnyTable[V2]", joiner: Callable[[V, V2], Awaitable[A]], **options: Unpack[joins.TableOptions]
+    ) -> "Stream[K, A]": ...
+    @overload
+    def join(
+        self, other: "AnyTable[V2]", joiner: Callable[[V, V2], A], **options: Unpack[joins.TableOptions]
     ) -> "Stream[K, A]": ...
     def join(
-        self, table: "AnyTable[V2]", joiner: Function, *,
-        key: Function | None = None, value_type: Any = None, name: str | None = None,
+        self, other: "Stream[K, Any] | AnyTable[Any]", joiner: Function, *,
+        within: JoinWindow | None = None, **options: Any,
     ) -> "Stream[K, Any]":
-        """`joiner(value, table's value)` for each record whose key the table holds at that moment.
-
-        `key(key, value)` gives the key in a global table (default: the record's own). `name`: of the repartition topic
-        that a stream with changed keys goes through.
+        """With a stream: `joiner(value, other's value)` for each pair of records of one key whose times are `within` a
+        window, under the later time. With a table: for each record whose key the table holds at that moment, or, if it
+        is versioned, held at the record's time.
         """
-        return self._joined(table, joiner, key, value_type, name, left=False)
+        return self._joined("join", other, joiner, within, options)
 
     @overload
     def left_join(
-        self, table: "AnyTable[V2]", joiner: Callable[[V, V2 | None], Awaitable[A]], *,
-        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+        self, other: "Stream[K, V2]", joiner: Callable[[V, V2 | None], Awaitable[A]], *,
+        within: JoinWindow, **options: Unpack[joins.StreamOptions],
     ) -> "Stream[K, A]": ...
     @overload
     def left_join(
-        self, table: "AnyTable[V2]", joiner: Callable[[V, V2 | None], A], *,
-        key: Callable[[K, V], Any] | None = None, value_type: Any = None, name: str | None = None,
+        self, other: "Stream[K, V2]", joiner: Callable[[V, V2 | None], A], *,
+        within: JoinWindow, **options: Unpack[joins.StreamOptions],
+    ) -> "Stream[K, A]": ...
+    @overload
+    def left_join(
+        self, other: "AnyTable[V2]", joiner: Callable[[V, V2 | None], Awaitable[A]],
+        **options: Unpack[joins.TableOptions],
+    ) -> "Stream[K, A]": ...
+    @overload
+    def left_join(
+        self, other: "AnyTable[V2]", joiner: Callable[[V, V2 | None], A], **options: Unpack[joins.TableOptions]
     ) -> "Stream[K, A]": ...
     def left_join(
-        self, table: "AnyTable[V2]", joiner: Function, *,
-        key: Function | None = None, value_type: Any = None, name: str | None = None,
+        self, other: "Stream[K, Any] | AnyTable[Any]", joiner: Function, *,
+        within: JoinWindow | None = None, **options: Any,
     ) -> "Stream[K, Any]":
-        """As `join`, with None for what the table does not hold."""
-        return self._joined(table, joiner, key, value_type, name, left=True)
+        """As `join`, with None for what there is not: of two streams once no partner can come any more."""
+        return self._joined("left_join", other, joiner, within, options)
+
+    @overload
+    def outer_join(
+        self, other: "Stream[K, V2]", joiner: Callable[[V | None, V2 | None], Awaitable[A]], *,
+        within: JoinWindow, **options: Unpack[joins.StreamOptions],
+    ) -> "Stream[K, A]": ...
+    @overload
+    def outer_join(
+        self, other: "Stream[K, V2]", joiner: Callable[[V | None, V2 | None], A], *,
+        within: JoinWindow, **options: Unpack[joins.StreamOptions],
+    ) -> "Stream[K, A]": ...
+    def outer_join(
+        self, other: "Stream[K, Any]", joiner: Function, *, within: JoinWindow, **options: Unpack[joins.StreamOptions]
+    ) -> "Stream[K, Any]":
+        """As `left_join` of two streams, for the records of both."""
+        if not isinstance(other, Stream):
+            raise TopologyError(f"outer_join of stream {self.name!r}: {other!r} is no stream: left_join is for tables")
+        return self._joined("outer_join", other, joiner, within, dict(options))
 
     def _joined(
-        self, table: "AnyTable[Any]", joiner: Function, key: Function | None, value_type: Any, name: str | None, *,
-        left: bool,
+        self, kind: str, other: "Stream[K, Any] | AnyTable[Any]", joiner: Function, within: JoinWindow | None,
+        options: dict[str, Any],
     ) -> "Stream[K, Any]":
-        label = path(self.name, "left_join" if left else "join", joiner)
-        value = schema_of(value_type, returned(joiner))
+        if isinstance(other, Stream):
+            made = joins.joined_streams(self, other, kind, joiner, within, **options)
+            node = self.builder.add(made.node)
+            return Stream(self.builder, node, made.name, made.left.key_schema, made.value, nulls=made.left.nulls)
+        if within is not None:
+            raise TopologyError(f"{kind} with table {other.name!r}: within= is for streams")
+        return self._looked_up(kind, other, joiner, **options)
+
+    def _looked_up(
+        self, kind: str, table: "AnyTable[Any]", joiner: Function, *,
+        key: Function | None = None, grace: Duration | None = None, value_type: Any = None, name: str | None = None,
+    ) -> "Stream[K, Any]":
+        left, label, value = kind == "left_join", path(self.name, kind, joiner), schema_of(value_type, returned(joiner))
         if isinstance(table, GlobalTable):
+            if grace is not None:
+                raise TopologyError(f"join with global table {table.name!r}: it has no history to wait for with grace=")
             chosen = key or (lambda own, _: own)
             lookup = join_table.by_chosen_key(table.name, table.spec.topic.key_schema, chosen, f"join {label!r}")
             return self._valued(join_table.join_table(self.node, label, lookup, joiner, value, left=left), label, value)
@@ -310,8 +372,12 @@ class Stream(Flow[K, V]):
         _check_keys(placed, table)
         if left and placed.nulls is not None:
             placed.nulls.kept = True
-        node = join_table.join_table(placed.node, label, table.reading, joiner, value, left=left)
-        return placed._valued(node, label, value)
+        source, past = placed.node, table.past
+        if grace is not None:
+            waiting = name or path(self.name, f"{kind}-{table.name}", joiner)
+            source = joins.delayed(placed, table.name, past, grace, waiting, left=left)
+        lookup = table.reading if past is None else past.as_of
+        return placed._valued(join_table.join_table(source, label, lookup, joiner, value, left=left), label, value)
 
 
 def _check_keys(stream: Stream[Any, Any], table: "Table[Any, Any]") -> None:
@@ -446,6 +512,8 @@ class Table(Mapped[K, V]):
 
     window: Window | None = None
     """Where its keys are `Windowed`, of a windowed aggregation: what windows they are."""
+    past: joins.Past | None = None
+    """Of a versioned table, and of a view of one: what it was."""
 
     def __init__(
         self,
@@ -472,9 +540,14 @@ class Table(Mapped[K, V]):
         """Where its changes come from."""
         return self._changes()
 
+    @cached_property
+    def flow(self) -> Node:
+        """Where all its changes come from, of a versioned table also those of the past."""
+        return self.node if self.past is None else self.past.flow()
+
     def to_stream(self) -> Stream[K, V]:
         """Its changes: each new value under its key, None where a key was deleted."""
-        return Stream(self.builder, self.node, self.name, self.key_schema, self.value_schema)
+        return Stream(self.builder, self.flow, self.name, self.key_schema, self.value_schema)
 
     def filter(self, predicate: Callable[[K, V], object], name: str | None = None) -> "Table[K, V]":
         """The entries for which `predicate(key, value)` holds: a view, or a table of its own with `name`."""
@@ -508,15 +581,20 @@ class Table(Mapped[K, V]):
         label, waits = name or path(self.name, kind, function), is_async(function)
         spec = None if name is None else stored(self.builder, name, self.key_schema, value)
 
-        def changes() -> Node:
-            made = views.view(self.node, label, kind, derive, value, spec, reads_keys=reads_keys, asynchronous=waits)
+        def changes(of: Node) -> Node:
+            made = views.view(of, label, kind, derive, value, spec, reads_keys=reads_keys, asynchronous=waits)
             return self.builder.add(made)
 
+        def seen(lookup: Lookup) -> Lookup:
+            return views.look_through(lookup, derive, reads_keys=reads_keys, asynchronous=waits)
+
         if spec is not None:
-            table = kept_table(self.builder, spec, changes())
+            table = kept_table(self.builder, spec, changes(self.node))
         else:
-            lookup = views.look_through(self.reading, derive, reads_keys=reads_keys, asynchronous=waits)
-            table = Table(self.builder, label, (self.key_schema, value), changes, lookup)
+            schemas, past = (self.key_schema, value), self.past
+            table = Table(self.builder, label, schemas, lambda: changes(self.node), seen(self.reading))
+            if past is not None:
+                table.past = joins.Past(lambda: changes(self.flow), seen(past.as_of), past.retention)
         table.window = self.window
         return table
 
@@ -658,6 +736,42 @@ class GroupedTable(Generic[K, V]):
         return kept_table(self.builder, *self._regrouped.revised(operation, function, name, value, how))
 
 
+class VersionedTable(Table[K, V]):
+    """A table that keeps what each key held, and when, for as long as it was told to; the latest value for ever.
+
+    Of what comes out of order each takes the place that its time gives it. As a mapping it is the latest values.
+    """
+
+    def at(self, key: K, timestamp: int) -> V | None:
+        """In a handler: what a key held at a time, in ms; None for nothing, or if that is no longer known."""
+        raw, versions = self._versions(key)
+        value: V | None = versions.at(raw, timestamp)
+        return value
+
+    def versions(self, key: K) -> list[WindowValue[V]]:
+        """In a handler: what a key held before its latest value, and from when to when, oldest first."""
+        raw, versions = self._versions(key)
+        return [WindowValue(*row) for row in versions.replaced(raw)]
+
+    async def lookup(self, key: K, *, at: int | None = None) -> V | None:
+        """The latest value, or what the key held at a time in ms, from whichever worker owns the key."""
+        if at is None:
+            return await super().lookup(key)
+        runtime = self.builder.link.get(f"table {self.name!r}")
+        latest = await runtime.dated(self.name, key)
+        if latest is not None and latest[1] <= at:
+            value: V = latest[0]
+            return value
+        replaced = await runtime.windows(joins.history_of(self.name), key, None, at + 1)
+        return next((version.value for version in reversed(replaced) if version.end > at), None)
+
+    def _versions(self, key: K) -> tuple[bytes, Versions]:
+        state = self._state()
+        context = current_context()
+        history = context.states[joins.history_of(self.name)].spec
+        return state.encode_key(key), versioned.versions_of(context.states, state.spec, history)
+
+
 class WindowedTable(Table[Windowed[K], V]):
     """What windows hold. In a handler `t[Windowed(key, start, end)]` is one of them, `t.windows(key)` all of a key.
 
@@ -714,6 +828,25 @@ def kept_table(
         default=default,
         sealed="the topology keeps it; write to what it is made from",
     )
+
+
+def versioned_table(
+    builder: TopologyBuilder, parts: joins.VersionedParts, default: Callable[[], Any] | None = None
+) -> VersionedTable[Any, Any]:
+    """The table that an operator keeps in a store, with its history in another."""
+    spec = parts.spec
+    table: VersionedTable[Any, Any] = VersionedTable(
+        builder,
+        spec.name,
+        (spec.key_schema, spec.value_schema),
+        lambda: builder.add(versioned.latest_changes(parts.node, spec.name)),
+        join_table.by_row_key(spec),
+        spec=spec,
+        default=default,
+        sealed="the topology keeps it; write to what it is made from",
+    )
+    table.past = parts.past
+    return table
 
 
 def windowed_table(
