@@ -91,6 +91,10 @@ class Running:
         found = await self.queries.get(table, key)
         return None if found is None else found.value
 
+    async def dated(self, table: str, key: Any) -> tuple[Any, int] | None:
+        found = await self.queries.get(table, key)
+        return None if found is None else (found.value, found.timestamp)
+
     async def windows(self, table: str, key: Any, start: int | None, stop: int | None) -> list[WindowValue[Any]]:
         found = await self.queries.windows(table, key, start, stop)
         return [] if found is None else list(found.value)

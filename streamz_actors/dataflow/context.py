@@ -59,6 +59,10 @@ class Runtime(Protocol):
         """The value of a key, from whichever worker has it; None if there is none."""
         ...
 
+    async def dated(self, table: str, key: Any) -> tuple[Any, int] | None:
+        """As `lookup`, with its time in ms."""
+        ...
+
     async def windows(self, table: str, key: Any, start: int | None, stop: int | None) -> list[WindowValue[Any]]:
         """The windows of a key that begin at start <= ms < stop, from whichever worker has them."""
         ...
