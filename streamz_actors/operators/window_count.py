@@ -93,6 +93,7 @@ def count_windows(
         reads_values=not folding.counting,
         asynchronous=folding.asynchronous,
         copartitioned=True,
+        updates=emit == "update",
     )
 
 

@@ -20,9 +20,9 @@ Row = tuple[int, int, Any, int]
 
 
 class AlignedWindows:
-    """Windows that begin at every multiple of `advance`. `retention`, in ms, is counted from a window's start.
+    """Windows that begin at every multiple of `advance`. `value_schema` is that of a window's value.
 
-    `value_schema` is that of a window's value.
+    `retention`, in ms, is counted from a window's start to that of the newest window.
     """
 
     def __init__(self, value_schema: Any, size: int, advance: int, retention: int) -> None:
@@ -31,7 +31,8 @@ class AlignedWindows:
 
     def oldest(self, stream_time: int) -> int:
         """The earliest start of a window that is still kept."""
-        return max(0, -(-(stream_time - self._retention + 1) // self._advance) * self._advance)
+        newest = stream_time // self._advance * self._advance
+        return max(0, -(-(newest - self._retention + 1) // self._advance) * self._advance)
 
     def windows(self, logged: LoggedStore, raw: bytes, start: int | None, stop: int | None) -> list[Row]:
         """The windows of an encoded key that begin at start <= ms < stop and are still kept, oldest first."""

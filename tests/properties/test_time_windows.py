@@ -150,7 +150,7 @@ def test_windows_that_are_kept_can_be_looked_up(window: Aligned, kind: str, stre
         kept = [
             (start, start + window.size, value, time)
             for (owner, start), (value, time) in sorted(held.items())
-            if owner == key and value is not None and start > now - window.retention
+            if owner == key and value is not None and start > now // window.advance * window.advance - window.retention
         ]
         assert layout.windows(made.state.logged, key.encode(), None, None) == kept
         assert layout.windows(made.state.logged, key.encode(), 7, 40) == [row for row in kept if 7 <= row[0] < 40]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from streamz_actors import App, Record
+from streamz_actors import App, Record, Tumbling
 from streamz_actors.assignment.wire import Host, Ownership
 from streamz_actors.query.wire import Answers, Asks
 from streamz_actors.running import Running
@@ -35,6 +35,7 @@ def shop(**settings: Any) -> App:
     counts = app.table("counts", key_type=int, value_type=int, default=int, per_partition=True)
     rates = app.topic("rates", key_type=str, value_type=float, compacting=True)
     app.global_table(rates)
+    app.stream(orders).group_by_key().windowed_by(Tumbling(1)).count("seconds", retention=3_600)
 
     @app.agent(orders)
     async def add(stream):  # type: ignore[no-untyped-def]

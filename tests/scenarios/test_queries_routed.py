@@ -39,6 +39,16 @@ async def test_a_lookup_from_code_gives_typed_values(shared: Pair) -> None:
     assert await shared.first.running.lookup("totals", "nobody") is None
 
 
+async def test_windows_of_a_key_come_from_its_owner(shared: Pair) -> None:
+    (elsewhere,) = keys_of(2, 1)
+    for side in shared.sides:
+        answer = (await side.asking.get(f"/v1/tables/seconds/{elsewhere}?window_from=1&window_to=2000")).json
+        assert answer["windows"] == [{"start": 1_000, "end": 2_000, "value": 1, "timestamp": 1_000}]
+        assert answer["worker"] == shared.second.worker.name
+        assert (await side.asking.get(f"/v1/tables/seconds/{elsewhere}?window_from=2000")).status == 404
+    assert await shared.first.running.windows("seconds", elsewhere, None, None) == [(1_000, 2_000, 1, 1_000)]
+
+
 async def test_many_keys_take_one_request_to_each_owner(shared: Pair) -> None:
     wanted = ["nobody", *NAMES]
     answer = (await shared.first.asking.post("/v1/tables/totals/query", {"keys": wanted})).json
@@ -264,6 +274,7 @@ async def test_the_cluster_is_known_to_every_worker(shared: Pair) -> None:
     assert {table["name"]: table["owners"] for table in said["tables"]} == {
         "counts": owners,
         "rates": [],
+        "seconds": owners,
         "totals": owners,
     }
 
