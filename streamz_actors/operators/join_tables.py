@@ -114,19 +114,23 @@ async def _join(how: Joining, batch: Batch, lefts: Column, rights: Column) -> Co
 # -- its changes
 
 
-def join_changes(parent: Node, name: str, kind: str, other: Lookup, how: Joining, *, left: bool) -> Node:
-    """The changes that those of one side make; `left`: they are those of the left side."""
+def join_changes(
+    parent: Node, name: str, kind: str, other: Lookup, how: Joining, *, left: bool, twins: bool = False
+) -> Node:
+    """The changes that those of one side make; `left`: they are those of the left side. `twins`: both sides come from
+    one table, so that what they hold may go at once.
+    """
     needed = how.needs_right if left else how.needs_left
     look = _dated(other, how)
     return Node(
         name,
         kind,
-        lambda place: JoinChanges(how, look(place), left, needed),
+        lambda place: JoinChanges(how, look(place), left, needed, twins),
         (parent,),
         stores=other.stores,
         reads_keys=other.reads_keys,
         # Where the other side may lack, only the old value tells whether there was a result to take back.
-        reads_olds=not needed,
+        reads_olds=twins or not needed,
         passes_olds=True,
         asynchronous=other.asynchronous or how.asynchronous,
         copartitioned=True,
@@ -134,10 +138,12 @@ def join_changes(parent: Node, name: str, kind: str, other: Lookup, how: Joining
 
 
 class JoinChanges(Operator):
-    """`needed`: there is no result without the other side."""
+    """`needed`: there is no result without the other side. Of twins a value that goes takes the result with it even if
+    the other one has gone already. (Kafka Streams never deletes the result of a table joined with itself.)
+    """
 
-    def __init__(self, how: Joining, read: ReadDated, left: bool, needed: bool) -> None:
-        self._how, self._read, self._left, self._needed = how, read, left, needed
+    def __init__(self, how: Joining, read: ReadDated, left: bool, needed: bool, twins: bool) -> None:
+        self._how, self._read, self._left, self._needed, self._twins = how, read, left, needed, twins
 
     async def process(self, batch: Batch) -> Batch | None:
         others, times = await self._read(batch)
@@ -158,9 +164,14 @@ class JoinChanges(Operator):
         """Which rows say anything about the result."""
         if None not in others:
             return [True] * len(batch)
-        if self._needed:
+        if self._needed and not self._twins:
             return [other is not None for other in others]
         news, olds = batch.values, batch.olds or [None] * len(batch)
+        if self._needed:
+            return [
+                other is not None or (new is None and old is not None)
+                for other, new, old in zip(others, news, olds, strict=True)
+            ]
         return [
             other is not None or new is not None or old is not None
             for other, new, old in zip(others, news, olds, strict=True)

@@ -61,10 +61,10 @@ def joined(left: Side, right: Side, kind: str, joiner: Function, name: str | Non
     spec = None if name is None else stored(builder, name, left.key_schema, value)
 
     def changes() -> Node:
-        lefts, rights = left.node, right.node
+        lefts, rights, twins = left.node, right.node, _are_twins(left, right)
         parents = (
-            builder.add(join_tables.join_changes(lefts, label, kind, right.reading, how, left=True)),
-            builder.add(join_tables.join_changes(rights, label, kind, left.reading, how, left=False)),
+            builder.add(join_tables.join_changes(lefts, label, kind, right.reading, how, left=True, twins=twins)),
+            builder.add(join_tables.join_changes(rights, label, kind, left.reading, how, left=False, twins=twins)),
         )
         return builder.add(join_tables.joined(parents, label, kind, spec))
 
@@ -101,6 +101,24 @@ def joined_by_foreign_key(
     answered = builder.source(how.answering, flexible=True)
     answers = builder.add(foreign_key.responses(answered, label, how, left.reading))
     return spec, builder.add(foreign_key.results((known, answers), spec, kind))
+
+
+def _are_twins(left: Side, right: Side) -> bool:
+    """Whether one change may reach both sides, and a store that is read for one of them before it reaches the other."""
+    read = {*left.reading.stores, *right.reading.stores}
+    shared = _ancestry(left.node) & _ancestry(right.node)
+    return any(not read.isdisjoint(node.stores) for node in shared)
+
+
+def _ancestry(node: Node) -> set[Node]:
+    """A node and all those that it comes from."""
+    found: set[Node] = set()
+    waiting = [node]
+    while waiting:
+        if (one := waiting.pop()) not in found:
+            found.add(one)
+            waiting += one.parents
+    return found
 
 
 def _between(left: Side, right: Side, kind: str, joiner: Function) -> str:

@@ -46,7 +46,8 @@ def until_time_limit(
 
 
 def _checked(until: Until) -> Until:
-    for name, bound in (("max_records", until.max_records), ("max_bytes", until.max_bytes)):
+    bounds: dict[str, object] = {"max_records": until.max_records, "max_bytes": until.max_bytes}
+    for name, bound in bounds.items():
         if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound < 0):
             raise ConfigError(f"{name}={bound!r}: a whole number is wanted")
     if until.overflow not in OVERFLOWS:
