@@ -192,6 +192,8 @@ class Node:
     updates: bool = False
     """Its rows are new values of a table: of several of one key, whoever can wait needs only the last."""
     agent: bool = False
+    policy: Final | None = None
+    """What it does with a row that it can't work on, where it says so itself: agents say it elsewhere."""
     named_tables: tuple[str, ...] | None = None
     """Of an agent: the tables its body uses; None: all that nobody names."""
 

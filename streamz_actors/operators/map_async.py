@@ -45,6 +45,7 @@ def map_async(
         lambda place: MapAsync(what, function, value, limits, order, place, pairs=pairs),
         (parent,),
         reads_keys=pairs,
+        policy=None if limits.retry is None else limits.retry.then,
     )
 
 

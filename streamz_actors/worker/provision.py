@@ -63,6 +63,7 @@ def _uses_dead_letters(spec: Spec) -> bool:
     for agent in spec.agents:
         policy = agent.on_error
         policies.append(policy.then if isinstance(policy, Retry) else policy)
+    policies += [node.policy for node in spec.topology.nodes if node.policy is not None]
     return any(isinstance(policy, DeadLetter) and policy.topic is None for policy in policies)
 
 
