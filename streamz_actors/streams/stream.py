@@ -762,7 +762,7 @@ class VersionedTable(Table[K, V]):
         if latest is not None and latest[1] <= at:
             value: V = latest[0]
             return value
-        replaced = await runtime.windows(joins.history_of(self.name), key, None, at + 1)
+        replaced: list[WindowValue[V]] = await runtime.windows(joins.history_of(self.name), key, None, at + 1)
         return next((version.value for version in reversed(replaced) if version.end > at), None)
 
     def _versions(self, key: K) -> tuple[bytes, Versions]:
