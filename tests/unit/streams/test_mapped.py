@@ -44,6 +44,12 @@ class FakeRuntime:
     async def lookup(self, table: str, key: Any) -> Any:
         return self.owned.get(key)
 
+    async def dated(self, table: str, key: Any) -> Any:
+        raise AssertionError("it is asked for values only")
+
+    async def windows(self, *_: Any) -> Any:
+        raise AssertionError("there are no windows")
+
     async def question(self) -> Any:
         raise AssertionError("tables ask nobody")
 

@@ -1,0 +1,115 @@
+"""Rows of keys are found by time, in chunks or not, and never when they are too old."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamz_actors.stores import buckets
+from streamz_actors.stores.buckets import FULL, Buckets
+from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.memory import MemoryBackend
+from tests.unit.stores.test_timebuffer import commit
+
+
+def over(store: Any) -> LoggedStore:
+    return LoggedStore(store, buckets.write, _written, _read, immutable=True)
+
+
+def _written(values: Any) -> list[bytes | None]:
+    return [buckets.write(value) if value else b"" for value in values]
+
+
+def _read(raw: bytes | None) -> Any:
+    return None if raw is None else buckets.read(raw)
+
+
+def logged() -> LoggedStore:
+    return over(MemoryBackend().open("task", {"kept": "test"}).stores["kept"])
+
+
+def test_rows_are_found_by_time_and_those_of_one_time_as_they_came() -> None:
+    rows = Buckets(logged(), 100)
+    for time, payload in ((5, b"x"), (3, b"y"), (5, b"z"), (4, b"w")):
+        assert rows.add(b"a", time, payload)
+    rows.add(b"b", 4, b"other")
+    assert rows.between(b"a", 0, 9) == [(3, b"y"), (4, b"w"), (5, b"x"), (5, b"z")]
+    assert rows.between(b"a", 4, 4) == [(4, b"w")]
+    assert rows.between(b"a", 6, 9) == []
+    assert rows.between(b"a", 9, 6) == []
+    assert rows.between(b"nobody", 0, 9) == []
+
+
+def test_what_is_older_than_the_retention_is_neither_taken_nor_found() -> None:
+    rows = Buckets(logged(), 10)
+    rows.add(b"a", 91, b"just")
+    rows.add(b"a", 90, b"gone")
+    rows.add(b"b", 100, b"newest")
+    assert rows.oldest == 91
+    assert not rows.add(b"a", 90, b"late")
+    assert rows.between(b"a", 0, 200) == [(91, b"just")]
+
+
+def test_a_key_with_much_writes_little_at_a_commit() -> None:
+    store = logged()
+    rows, payload = Buckets(store, 10_000), b"x" * 100
+    for time in range(1_000):
+        rows.add(b"a", time, payload)
+    commit(store)
+    rows.add(b"a", 1_000, payload)
+    keys, values, _ = store.begin_flush()
+    assert len(keys) == 1
+    assert len(values[0] or b"") < 3 * FULL  # one chunk, and where the others are
+    assert len(rows.between(b"a", 0, 2_000)) == 1_001
+
+
+def test_whole_segments_go_with_the_time() -> None:
+    store = logged()
+    rows = Buckets(store, 1_000)
+    rows.add(b"a", 5, b"x")
+    rows.settle()
+    commit(store)
+    rows.add(b"a", 200_000, b"y")
+    rows.settle()
+    commit(store)
+    assert [key for key, _ in store.store.scan(b"\0")] == [(180_000).to_bytes(8, "big") + b"a" + bytes(4)]
+
+
+Move = tuple[str, bytes, int, int]
+moves: st.SearchStrategy[list[Move]] = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "add", "add", "commit", "restart"]),
+        st.sampled_from([b"a", b"ab"]),
+        st.one_of(st.integers(0, 100), st.integers(59_990, 60_100), st.integers(0, 130_000)),
+        st.integers(0, 600),
+    ),
+    max_size=60,
+)
+
+
+@pytest.mark.parametrize("retention", [50, 60_000, 200_000])
+@given(moves)
+def test_what_is_found_is_what_a_list_holds(retention: int, moves: list[Move]) -> None:
+    store = logged()
+    rows = Buckets(store, retention)
+    model: list[tuple[bytes, int, bytes]] = []
+    for number, (what, key, time, size) in enumerate(moves):
+        if what == "add":
+            payload = b"%d" % number + b"." * size
+            newest = max((time for _, time, _ in model), default=-1)
+            taken = time > newest - retention
+            assert rows.add(key, time, payload) == taken
+            if taken:
+                model.append((key, time, payload))
+        else:
+            rows.settle()
+            commit(store)
+            if what == "restart":
+                store = over(store.store)
+                rows = Buckets(store, retention)
+        oldest = max((time for _, time, _ in model), default=-1) - retention + 1
+        its = sorted(((then, held) for mine, then, held in model if mine == key), key=lambda row: row[0])
+        for earliest, latest in ((0, 200_000), (time - 40, time + 3)):
+            wanted = [row for row in its if max(earliest, oldest) <= row[0] <= latest]
+            assert rows.between(key, earliest, latest) == wanted
