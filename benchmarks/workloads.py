@@ -147,7 +147,7 @@ WORKLOADS: Final = {
             "W3s",
             "sessions with a gap of 10 s: the sum by key, every update and every session replaced",
             windows.GAP,
-            1_000_000,
+            500_000,
             "zipf",
             {"kstreams": 1.0},
         ),
