@@ -196,7 +196,7 @@ class WindowTable(Mapped[K, "WindowSet[V]"]):
 
 
 class WindowSet(Generic[V]):
-    """The windows of one key, at one event. What has no value has the table's default, else None."""
+    """The windows of one key, at one event. What has no value has the table's default, else None (V says so then)."""
 
     def __init__(
         self,
@@ -215,19 +215,19 @@ class WindowSet(Generic[V]):
 
     # -- reading
 
-    def current(self) -> V | None:
+    def current(self) -> V:
         """Of the window that holds the current time; where several do, of the oldest. A sliding window ends there."""
         return self._or_default(self.stored())
 
-    def now(self) -> V | None:
+    def now(self) -> V:
         """Of the window that holds the wall clock's time."""
         return self.at(self._now())
 
-    def delta(self, ago: Duration) -> V | None:
+    def delta(self, ago: Duration) -> V:
         """Of the window that held the time `ago` (seconds or timedelta) before the current."""
         return self.at(self._at - milliseconds(ago, "delta"))
 
-    def at(self, time: Moment) -> V | None:
+    def at(self, time: Moment) -> V:
         """Of the window that holds a time."""
         return self._or_default(self._state.value_at(self._key, moment(time)))
 
@@ -242,8 +242,8 @@ class WindowSet(Generic[V]):
         value: V | None = self._state.value_at(self._key, self._at)
         return value
 
-    def _or_default(self, value: V | None) -> V | None:
-        return self._default() if value is None and self._default is not None else value
+    def _or_default(self, value: V | None) -> V:
+        return self._default() if value is None and self._default is not None else cast("V", value)
 
     # -- writing
 

@@ -32,6 +32,7 @@ class State:
             schema.decode,
             immutable=schema.immutable,
             integers=schema.type in (int, Any),
+            floats=schema.type in (float, Any),
         )
         self._encode_key, self._keys_immutable = spec.key_schema.encode, spec.key_schema.immutable
         self._last_key: Any = _NO_KEY

@@ -212,7 +212,7 @@ class SlidingWindows(Listed):
         self.size = window.size
 
     def closes(self, start: int, end: int) -> int:
-        return end + self._open
+        return end + self._open + 1
 
     def windows(self, logged: LoggedStore, raw: bytes, start: int | None, stop: int | None) -> list[WindowRow]:
         oldest = logged.moment - self.retention
@@ -225,7 +225,7 @@ class SlidingWindows(Listed):
 
     def _changed(self, spans: Spans, time: int, moment: int, change: Change, effects: Effects) -> Spans:
         first = max(0, time - self.size)
-        if time + 1 + self.size + self._open <= moment:
+        if self.closes(time + 1, time + 1 + self.size) <= moment:
             effects.late.append((first, first + self.size))
             return spans
         steps = self._step(self._step(spans, first), time + 1)

@@ -158,10 +158,9 @@ class WindowState(State):
         def undo(stored: bytes, before: Held, now: Held) -> None:
             context.journal.append((self, stored, before, now))
 
-        effects = Effects(undo)
+        effects, heap = Effects(undo), self._closing()
         self._layout.change(self.logged, raw, time, self.moment, change, effects)
         if self._layout.on_close is not None:
-            heap = self._closing()
             for window in effects.opened:
                 self._opened(heap, raw, window)
         return effects.late
