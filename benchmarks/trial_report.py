@@ -64,6 +64,6 @@ def churning(found: Sequence[Finding], note: str) -> str | None:
     figures = rows[churn.OURS].figures if churn.OURS in rows else {}
     if not figures:
         return None
-    title = f"Memory while windows come and go; dashed: {churn.MOST:g} times the second quarter's highest"
+    title = f"Memory while windows come and go; dashed: {churn.MOST:g} times the second quarter"
     limit = churn.MOST * figures["early_mb"]
     return curve(title, "million records", "RSS MB", churn.points(figures), limit, note)
