@@ -72,31 +72,34 @@ class Entries:
     async def _folded(self, batch: Batch, lines: Lines, raws: list[bytes], times: list[int], olds: bool) -> Results:
         folding, logged = self._folding, self.logged
         initializer, step, asynchronous = folding.initializer, folding.step, folding.asynchronous
-        overlay, find, value_of, put = logged.overlay, logged.find, logged.value, logged.put
+        overlay, find, decode, put = logged.overlay, logged.find, self.value.decode, logged.put
         logged.load(raws)
-        results = Results([], [], [])
+        news: Column = []
+        latest: list[int] = []
+        before_each: Column = []
         values = lines.of(batch.values)
         keys = lines.of(batch.keys) if folding.reads_keys else values
         self._line = -1
         for raw, key, value, time in zip(raws, keys, values, times, strict=True):
             self._line += 1
-            before = overlay.get(raw) or find(raw)
-            old = value_of(before)
-            if old is not None and before[2] > time:
-                time = before[2]
-            if old is None and initializer is None:
-                new = value
+            old, stored, last = overlay.get(raw) or find(raw)
+            if stored is not None and old is None:
+                old = decode(stored)
+            if old is None:
+                new = value if initializer is None else step(key, value, initializer())
             else:
-                new = step(key, value, initializer() if old is None and initializer is not None else old)
-                if asynchronous:
-                    new = await new
+                if last > time:
+                    time = last
+                new = step(key, value, old)
+            if asynchronous and not (old is None and initializer is None):
+                new = await new
             put(raw, new, time)
-            results.values.append(new)
-            results.timestamps.append(time)
+            news.append(new)
+            latest.append(time)
             if olds:
                 # Decoded anew where the aggregator may have changed what it was given.
-                results.olds.append(value_of(before))
-        return results
+                before_each.append(old if stored is None else decode(stored))
+        return Results(news, latest, before_each)
 
     def changes(
         self, batch: Batch, lines: Lines, raws: list[bytes], results: Results, end: Callable[[int], int]

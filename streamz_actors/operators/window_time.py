@@ -32,15 +32,7 @@ Aligned = Tumbling | Hopping
 
 def time_state(window: Aligned, value: Schema[Any], retention: int) -> tuple[Schema[Any], Layout, int | None]:
     kept = max(retention, window.retention)
-    return value, _windows(window, value, kept), kept
-
-
-def _windows(window: Aligned, value: Schema[Any], kept: int) -> AlignedWindows:
-    return AlignedWindows(value, window.size, window.advance, kept)
-
-
-def _kept(window: Aligned, spec: StoreSpec) -> AlignedWindows:
-    return _windows(window, spec.value_schema, spec.retention or window.retention)
+    return value, AlignedWindows(value, window.size, window.advance, kept), kept
 
 
 def unlimited_state(window: Unlimited, value: Schema[Any], retention: int) -> tuple[Schema[Any], Layout, int | None]:
@@ -63,7 +55,7 @@ def time_windows(
         entries = Entries(place.states[spec.name].logged, spec, folding)
         if isinstance(window, Unlimited):
             return Endless(entries, window)
-        timeline = Timeline(entries.logged, window, _kept(window, spec), Lateness(folding.what, place, on_late))
+        timeline = Timeline(entries.logged, spec, window, Lateness(folding.what, place, on_late))
         if emit == "update":
             return Updates(entries, timeline, window)
         idle = None if close_on_idle is None else Idle(close_on_idle, place.clock)
@@ -88,8 +80,9 @@ def time_windows(
 class Timeline:
     """The stream time of one operator, kept in its store: what it makes late, and what of the store it lets go."""
 
-    def __init__(self, logged: LoggedStore, window: Aligned, kept: AlignedWindows, lateness: Lateness) -> None:
-        self._logged, self._window, self._kept, self._lateness = logged, window, kept, lateness
+    def __init__(self, logged: LoggedStore, spec: StoreSpec, window: Aligned, lateness: Lateness) -> None:
+        self._logged, self._lateness, self._window = logged, lateness, window
+        self._kept = spec.retention or window.retention
         self._moment: int | None = None
         self._noted = self._expired = 0
 
@@ -130,8 +123,10 @@ class Timeline:
         if self.moment > self._noted:
             self._noted = self.moment
             self._logged.note(max(self.moment, self._logged.moment))
-        oldest = self._kept.oldest(self.moment)
-        if oldest > self._expired:
+        advance = self._window.advance
+        oldest = self.moment // advance * advance - self._kept + 1
+        # In steps: each is an erasure of its own.
+        if oldest - self._expired >= advance:
             self._expired = oldest
             self._logged.expire(START.pack(oldest))
 

@@ -5,14 +5,14 @@
     commit   begin_flush() takes the overlay as columns for the changelog; once they are delivered, apply() writes them
              to the store in chunks, each with the changelog offset that it covers
 
-A value is encoded when it is written, so that one its schema refuses fails there and not at the commit; small integers,
-which cannot fail, wait for the commit (a counter is written many times between two). The object is kept beside the
+A value is encoded when it is written, so that one its schema refuses fails there and not at the commit; small integers
+and finite floats, which cannot fail, wait for the commit (a sum is written many times between two). The object is kept beside the
 bytes when nobody can change it in place; otherwise every read decodes anew: changing a value that was read is no write.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import merge
-from itertools import compress
+from itertools import compress, filterfalse
 from struct import Struct
 from sys import getsizeof
 from typing import Any, Final, NamedTuple, cast
@@ -87,7 +87,8 @@ def unstamp(stored: bytes) -> tuple[int, bytes]:
 class LoggedStore:
     """`encode` (`encode_all` for a column) and `decode` turn values into bytes and back.
 
-    `immutable`: no value of the type can be changed in place. `integers`: a small `int` is a value that `encode` takes.
+    `immutable`: no value of the type can be changed in place. `integers`, `floats`: a small `int`, a finite `float`
+    is a value that `encode` takes.
     """
 
     def __init__(
@@ -99,10 +100,11 @@ class LoggedStore:
         *,
         immutable: bool = False,
         integers: bool = False,
+        floats: bool = False,
     ) -> None:
         self.store = store
         self._encode, self._encode_all, self._decode = encode, encode_all, decode
-        self._immutable, self._integers = immutable, integers
+        self._immutable, self._integers, self._floats = immutable, integers, floats
         self.overlay: dict[bytes, Held] = {}
         self._flushing: dict[bytes, Held] = {}
         self._flushing_size = 0
@@ -151,7 +153,7 @@ class LoggedStore:
             self._missed = 0
             return
         # One layer at a time: given several at once, a set walks through every key of the second and third.
-        wanted = set(keys).difference(self.overlay).difference(self._young).difference(self._old)
+        wanted = set(filterfalse(self.overlay.__contains__, keys)).difference(self._young).difference(self._old)
         wanted.discard(None)
         missing = cast("list[bytes]", list(wanted))
         self._missed = len(missing)
@@ -211,7 +213,10 @@ class LoggedStore:
 
     def put(self, key: bytes, value: Any, timestamp: int) -> Held:
         """Writes a value; None deletes. Raises EncodeError for one that its schema cannot write."""
-        if type(value) is int and self._integers and LEAST < value < SMALL:
+        kind = type(value)
+        if (kind is int and self._integers and LEAST < value < SMALL) or (
+            kind is float and self._floats and value - value == 0.0  # finite
+        ):
             held: Held = (value, None, timestamp)
         elif value is None:
             held = (None, None, timestamp)

@@ -110,7 +110,8 @@ class CountWindow:
     size: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+        size: object = self.size
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ConfigError(f"size={self.size!r}: a whole number of records is wanted")
 
 
