@@ -6,8 +6,9 @@
              to the store in chunks, each with the changelog offset that it covers
 
 A value is encoded when it is written, so that one its schema refuses fails there and not at the commit; small integers
-and finite floats, which cannot fail, wait for the commit (a sum is written many times between two). The object is kept beside the
-bytes when nobody can change it in place; otherwise every read decodes anew: changing a value that was read is no write.
+and finite floats, which cannot fail, wait for the commit (a sum is written many times between two). The object is kept
+beside the bytes when nobody can change it in place; otherwise every read decodes anew: changing a value that was read
+is no write.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

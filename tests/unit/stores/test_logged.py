@@ -30,6 +30,7 @@ def logged(schema: Schema[Any] | None = None, store: Store | None = None) -> Log
         schema.decode,
         immutable=schema.immutable,
         integers=schema.type is int,
+        floats=schema.type is float,
     )
 
 
@@ -268,6 +269,18 @@ def test_a_write_withdrawn_under_another_does_not_come_back_when_that_one_is_tak
     assert state.get(b"k") == 3
     state.undo(b"k", first, second)
     assert state.get(b"k") == 1
+
+
+def test_finite_floats_wait_for_the_commit_and_others_are_refused_at_once() -> None:
+    state = logged(schema_for(float))
+    state.put(b"k", 0.1, 5)
+    assert state.find(b"k") == (0.1, None, 5)
+    for wrong in (float("nan"), float("inf"), float("-inf")):
+        with pytest.raises(EncodeError):
+            state.put(b"k", wrong, 6)
+    commit(state)
+    assert state.store.get(b"k") == stamp(5, b"0.1")
+    assert state.get(b"k") == 0.1
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=20))

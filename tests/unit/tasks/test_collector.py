@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamz_actors.errors import ProduceError, TopologyError
+from streamz_actors.serde.windowed import bounds
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.transport.abc import Delivery, Producer
 from streamz_actors.types import Headers, TopicPartition, partition_of
@@ -103,6 +104,18 @@ def test_every_row_goes_to_the_partition_of_its_key_in_order(keys: list[bytes | 
             assert numbers == sorted(numbers)
 
     asyncio.run(run())
+
+
+async def test_windowed_keys_go_where_their_keys_without_the_window_do() -> None:
+    sent = Sent()
+    collector = RecordCollector(sent, COUNTS, list[ProduceError]().append, windowed={"three"})
+    keys = [f"key{number}".encode() + bounds(start, start + 10) for number in range(20) for start in (0, 10)]
+    values: list[bytes | None] = [b"%d" % number for number in range(20) for _ in range(2)]
+    collector.add("three", keys, values, [0] * 40)
+    collector.send("three", keys[0], b"0", 0)
+    collector.flush()
+    found = {(value, partition) for _, partition, column, _ in sent.calls for value in column}
+    assert found == {(b"%d" % number, partition_of(b"key%d" % number, 3)) for number in range(20)}
 
 
 async def test_records_without_a_key_change_their_partition_from_turn_to_turn() -> None:

@@ -1,6 +1,6 @@
 """Windows as values: durations, starts, retention; what is no window."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamz_actors.errors import ConfigError
-from streamz_actors.windows.definitions import Hopping, JoinWindow, Session, Sliding, Tumbling, milliseconds, starts
+from streamz_actors.windows.definitions import (
+    CountWindow,
+    Hopping,
+    JoinWindow,
+    Session,
+    Sliding,
+    Tumbling,
+    Unlimited,
+    milliseconds,
+    starts,
+)
 
 
 @pytest.mark.parametrize(("given_", "wanted"), [(1, 1_000), (0.25, 250), (timedelta(microseconds=3_000), 3), (0, 0)])
@@ -44,3 +54,17 @@ def test_a_hop_larger_than_its_window_and_a_join_that_ends_before_it_begins_are_
     with pytest.raises(ConfigError, match="ends before"):
         JoinWindow(before=-2, after=1)
     assert JoinWindow(before=-1, after=2).size == 1_000
+
+
+def test_an_unlimited_window_begins_at_a_moment() -> None:
+    assert Unlimited().start == 0
+    assert Unlimited(5.5) == Unlimited(datetime(1970, 1, 1, 0, 0, 5, 500_000, UTC))
+    with pytest.raises(ConfigError, match="start="):
+        Unlimited(-1)
+
+
+@pytest.mark.parametrize("wrong", [0, -3, True, 2.0, "5", None])
+def test_a_count_window_has_a_whole_number_of_records(wrong: Any) -> None:
+    assert CountWindow(3).size == 3
+    with pytest.raises(ConfigError, match="a whole number of records"):
+        CountWindow(wrong)
