@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.errors import DecodeError
 from streamz_actors.serde.schema import schema_for
-from streamz_actors.tasks.buffer import Buffer, Opened, Poison
+from streamz_actors.tasks.buffer import Buffer, Idle, Opened, Poison
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import TopicPartition
 
@@ -151,3 +151,37 @@ def test_several_batches_of_one_partition_keep_their_order(limit: int) -> None:
     buffer.add(raw(A, [9, 8]))
     buffer.add(raw(A, [1], start=2))
     assert drained(buffer, limit) == ["a0", "a1", "a2"]
+
+
+def test_a_partition_that_is_waited_for_only_in_case_is_waited_for_until_its_time_is_up() -> None:
+    now = 10.0
+    lag: dict[TopicPartition, int | None] = {A: 0, B: 0}
+    buffer = Buffer([A, B], open_plain, lambda place: lag[place], Idle(2.0, lambda: now))
+    assert buffer.idles is None
+    buffer.add(raw(A, [5, 6]))
+    assert buffer.next_run(10) is None
+    assert buffer.idles == pytest.approx(2.0)
+    now = 11.5
+    assert buffer.next_run(10) is None
+    assert buffer.idles == pytest.approx(0.5)
+    lag[B] = 1
+    assert buffer.next_run(10) is None
+    assert buffer.idles is None
+    lag[B] = 0
+    now = 12.0
+    assert drained(buffer) == ["a0", "a1"]
+    buffer.add(raw(A, [7], start=2))
+    assert drained(buffer) == ["a2"], "it has been waited for"
+    buffer.add(raw(B, [8]))
+    assert buffer.next_run(10) is None, "A has its own time to come"
+    now = 14.0
+    assert drained(buffer) == ["b0"]
+    buffer.add(raw(A, [9], start=3))
+    assert buffer.next_run(10) is None
+    assert buffer.idles == pytest.approx(2.0)
+
+
+def test_below_zero_nothing_is_waited_for() -> None:
+    buffer = Buffer([A, B], open_plain, lambda place: None, Idle(-1.0))
+    buffer.add(raw(A, [5]))
+    assert drained(buffer) == ["a0"]
