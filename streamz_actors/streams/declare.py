@@ -24,9 +24,10 @@ from streamz_actors.streams.stream import (
     source_stream,
     versioned_table,
 )
+from streamz_actors.streams.windowed_table import WindowTable
 from streamz_actors.windows.definitions import Duration
 
-Streamed = Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Table[Any, Any]
+Streamed = Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any] | Table[Any, Any] | WindowTable[Any, Any]
 
 
 def declare_stream(builder: TopologyBuilder, source: Streamed | Sequence[Streamed]) -> Stream[Any, Any]:
@@ -35,6 +36,9 @@ def declare_stream(builder: TopologyBuilder, source: Streamed | Sequence[Streame
         return source_stream(builder, source)
     if isinstance(source, Table):
         return source.to_stream()
+    if isinstance(source, WindowTable):
+        node, key, value = source.changes()
+        return Stream(builder, node, source.name, key, value)
     if isinstance(source, GroupedStream):
         return source.stream()
     if isinstance(source, Stream):

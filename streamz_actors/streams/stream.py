@@ -36,10 +36,10 @@ from streamz_actors.streams import derived, joins, windowed
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.inference import common, item_of, pair_of, returned, schema_of
-from streamz_actors.streams.mapped import Mapped
 from streamz_actors.streams.naming import path, source_name
 from streamz_actors.streams.split import Split
 from streamz_actors.streams.stores import stored
+from streamz_actors.streams.windowed_table import Windowing
 from streamz_actors.types import Windowed, WindowValue
 from streamz_actors.windows.definitions import Duration, JoinWindow, Window
 from streamz_actors.windows.suppression import Until
@@ -507,7 +507,7 @@ class WindowedStream(Generic[K, V]):
         return windowed_table(source.builder, spec, source.builder.add(node), self.window)
 
 
-class Table(Mapped[K, V]):
+class Table(Windowing[K, V]):
     """A mapping in handlers; in the DSL, a value for each key and the changes of them."""
 
     window: Window | None = None
@@ -779,7 +779,7 @@ class WindowedTable(Table[Windowed[K], V]):
     """
 
     def __getitem__(self, key: Windowed[K]) -> V:
-        value = self.get(key)
+        value: V | None = self.get(key)
         if value is None:
             raise KeyError(key)
         return value
