@@ -11,10 +11,10 @@ from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call, over_columns
+from streamz_actors.dataflow.keeping import keep
 from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
 from streamz_actors.errors import TopologyError
-from streamz_actors.operators.keeping import keep
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import NEVER
 

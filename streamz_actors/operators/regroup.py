@@ -180,6 +180,7 @@ def revise(parent: Node, spec: StoreSpec, how: Revising) -> Node:
         stores=(spec,),
         asynchronous=how.adder_waits or how.subtractor_waits,
         copartitioned=True,
+        updates=True,
     )
 
 

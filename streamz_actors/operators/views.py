@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call
+from streamz_actors.dataflow.keeping import keep
 from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
-from streamz_actors.operators.keeping import keep
 from streamz_actors.serde.schema import Schema
 
 
