@@ -18,6 +18,7 @@ from streamz_actors.clock import SystemClock
 from streamz_actors.config import Settings, project_table, resolve
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import ProduceError, SerdeError
+from streamz_actors.serde.schema import placing
 from streamz_actors.transport.select import make_transport
 from streamz_actors.types import RecordMetadata, partition_of
 
@@ -71,7 +72,8 @@ def send(
         sent = call("POST", where, given, credentials=settings.web_credentials)
     else:
         record = (declared.key_schema.encode(made_key), declared.value_schema.encode(made_value))
-        metadata = asyncio.run(_produce(settings, topic, *record, partition, timestamp))
+        placed_by = None if record[0] is None else placing(declared.key_schema, record[0])
+        metadata = asyncio.run(_produce(settings, topic, *record, placed_by, partition, timestamp))
         sent = {name: getattr(metadata, name) for name in RecordMetadata.__dataclass_fields__}
     _show(sent, as_json=as_json)
 
@@ -89,9 +91,11 @@ async def _produce(
     topic: str,
     key: bytes | None,
     value: bytes | None,
+    placed_by: bytes | None,
     partition: int | None,
     timestamp: int | None,
 ) -> RecordMetadata:
+    """`placed_by`: what of the key its partition is computed from, if none is given."""
     clock = SystemClock()
     transport = make_transport(
         settings.broker,
@@ -105,7 +109,7 @@ async def _produce(
         if info is None:
             raise ProduceError(f"topic {topic!r} does not exist on {settings.broker}: a worker makes it when it starts")
         if partition is None:
-            partition = moment % info.partitions if key is None else partition_of(key, info.partitions)
+            partition = moment % info.partitions if placed_by is None else partition_of(placed_by, info.partitions)
         elif partition >= info.partitions:
             raise ProduceError(f"topic {topic!r} has {info.partitions} partitions: there is no partition {partition}")
         producer = transport.producer(f"{settings.app_id}-send")
@@ -144,6 +148,9 @@ def query(
     elif "values" in found:
         for partition, value in found["values"].items():
             click.echo(f"partition {partition}: {cell(value)}")
+    elif "windows" in found:
+        for window in found["windows"]:
+            click.echo(f"{window['start']} to {window['end']}: {cell(window['value'])}")
     else:
         click.echo(cell(found["value"]))
 

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from streamz_actors.errors import DecodeError
-from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.serde.plain import reader, to_json
+from streamz_actors.serde.schema import Schema, is_windowed, schema_for
 from streamz_actors.serde.traits import without_none
 
 
@@ -17,6 +18,8 @@ def parse(schema: Schema[Any], text: str | None) -> Any:
         return text
     if kind is bytes:
         return text.encode()
+    if is_windowed(schema):
+        return reader(schema.type, key=True)(text.encode())
     try:
         return schema_for(schema.type, "json").decode(text.encode())
     except DecodeError:
@@ -30,5 +33,5 @@ def as_json_value(schema: Schema[Any], value: Any) -> Any:
     """A value as it stands in a JSON document."""
     if value is None:
         return None
-    raw = schema_for(schema.type, "json").encode(value)
+    raw = to_json(value) if is_windowed(schema) else schema_for(schema.type, "json").encode(value)
     return None if raw is None else json.loads(raw)

@@ -11,8 +11,7 @@ from streamz_actors.errors import DecodeError, NotReady, TableUnknown, UsageErro
 from streamz_actors.query.keys import key_reader
 from streamz_actors.query.spans import ALL, Span, windows_entry, windows_schema
 from streamz_actors.serde.describe import describe
-from streamz_actors.serde.schema import Schema, is_windowed
-from streamz_actors.serde.windowed import key_part
+from streamz_actors.serde.schema import Schema, placing
 from streamz_actors.stores.logged import Entry
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.task import TaskStatus
@@ -49,8 +48,8 @@ class Known:
         return self.value_schema.type if self.layout is None else self.layout.value_schema.type
 
     def home(self, raw: bytes, count: int) -> int:
-        """The partition, of `count`, that an encoded key belongs to: of one in a window, that of the key alone."""
-        return partition_of(key_part(raw) if is_windowed(self.key_schema) else raw, count)
+        """The partition, of `count`, that an encoded key belongs to."""
+        return partition_of(placing(self.key_schema, raw), count)
 
     def within(self, span: Span) -> "Known":
         """The table, seen through a span. Raises UsageError for one without windows."""

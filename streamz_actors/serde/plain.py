@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 import msgspec
 
 from streamz_actors.errors import ConfigError
 from streamz_actors.serde.hooks import is_pydantic, to_plain
+from streamz_actors.serde.models import Record
 from streamz_actors.serde.schema import schema_for
+from streamz_actors.types import Windowed
 
 Json: TypeAlias = msgspec.Raw
 """A part of a JSON document that is not read yet: `bytes(part)` is its text. A type for fields of records."""
@@ -32,6 +34,8 @@ def reader(annotation: Any, *, key: bool = False) -> Callable[[bytes], Any]:
 
     A type that has no JSON (a class that only its own codec knows) is read as plain JSON.
     """
+    if get_origin(annotation) is Windowed:
+        return _windowed_reader(reader(get_args(annotation)[0], key=True))
     try:
         schema = schema_for(annotation, "json", key=key)
     except ConfigError:
@@ -39,6 +43,23 @@ def reader(annotation: Any, *, key: bool = False) -> Callable[[bytes], Any]:
 
     def read(raw: bytes) -> Any:
         return None if raw.strip() == b"null" else schema.decode(raw)
+
+    return read
+
+
+class _Window(Record):
+    key: Json
+    start: int
+    end: int
+
+
+def _windowed_reader(read_key: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """A windowed key as `to_json` writes it: an object of key, start and end."""
+    schema = schema_for(_Window, "json")
+
+    def read(raw: bytes) -> Any:
+        window = None if raw.strip() == b"null" else schema.decode(raw)
+        return None if window is None else Windowed(read_key(bytes(window.key)), window.start, window.end)
 
     return read
 

@@ -20,7 +20,7 @@ from streamz_actors.serde.traits import (
     unknown_classes,
     without_none,
 )
-from streamz_actors.serde.windowed import windowed_format
+from streamz_actors.serde.windowed import key_part, windowed_format
 from streamz_actors.types import Windowed
 
 T = TypeVar("T")
@@ -196,6 +196,11 @@ def windowed_around(key: Schema[Any]) -> Schema[Any]:
 def is_windowed(schema: Schema[Any]) -> bool:
     """Whether it writes `Windowed` keys."""
     return get_origin(schema.type) is Windowed
+
+
+def placing(key: Schema[Any], raw: bytes) -> bytes:
+    """What of an encoded key says where it belongs: of one in a window, the key alone."""
+    return key_part(raw) if is_windowed(key) else raw
 
 
 def _default_codec(annotation: Any, key: bool) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamz_actors import App, Record
+from streamz_actors import App, Record, Windowed
 from streamz_actors.cli.http import base_url
 from streamz_actors.cli.texts import as_json_value, parse
 from streamz_actors.errors import DecodeError
@@ -132,6 +132,8 @@ def test_a_query_prints_the_value(command_line: CommandLine, worker: Worker) -> 
 def test_a_query_of_a_table_kept_per_partition_prints_each(command_line: CommandLine, worker: Worker) -> None:
     worker.answer = {"table": "totals", "key": "a", "values": {"0": 1, "3": 4}}
     assert command_line("query", "totals", "a", "--url", worker.url).out == "partition 0: 1\npartition 3: 4\n"
+    worker.answer = {"table": "totals", "key": "a", "windows": [{"start": 0, "end": 10, "value": 4, "timestamp": 7}]}
+    assert command_line("query", "totals", "a", "--url", worker.url).out == "0 to 10: 4\n"
 
 
 def test_a_problem_is_one_line(command_line: CommandLine, worker: Worker) -> None:
@@ -161,6 +163,9 @@ def test_text_is_read_by_the_topics_type() -> None:
     assert as_json_value(schema_for(int), None) is None
     with pytest.raises(DecodeError):
         parse(schema_for(int), "five")
+    window, text = Windowed("a", 0, 10), '{"key": "a", "start": 0, "end": 10}'
+    assert parse(schema_for(Windowed[str], key=True), text) == window
+    assert as_json_value(schema_for(Windowed[str], key=True), window) == json.loads(text)
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streamz_actors.errors import DecodeError, UsageError
 from streamz_actors.query.keys import cursor_of, key_behind, key_reader
 from streamz_actors.serde.schema import schema_for
+from streamz_actors.types import Windowed
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,7 @@ from streamz_actors.serde.schema import schema_for
         (Any, '["a",1]', ['["a",1]', ("a", 1)]),
         (str | int, "42", ["42", 42]),
         (tuple[str, int], '["a",1]', [("a", 1)]),
+        (Windowed[str], '{"key":"a","start":0,"end":10}', [Windowed("a", 0, 10)]),
         (datetime, "2013-01-01T00:00:00Z", [datetime(2013, 1, 1, tzinfo=UTC)]),
     ],
 )
@@ -35,7 +37,9 @@ def test_a_text_is_a_key_of_the_tables_type(annotation: Any, text: str, keys: li
     assert key_reader(schema_for(annotation, key=True))(text) == keys
 
 
-@pytest.mark.parametrize(("annotation", "text"), [(int, "alice"), (bytes, "?"), (tuple[str, int], "a")])
+@pytest.mark.parametrize(
+    ("annotation", "text"), [(int, "alice"), (Windowed[str], "alice"), (bytes, "?"), (tuple[str, int], "a")]
+)
 def test_a_text_that_can_be_no_key_says_why(annotation: Any, text: str) -> None:
     with pytest.raises(DecodeError):
         key_reader(schema_for(annotation, key=True))(text)
