@@ -115,17 +115,31 @@ async def _join(how: Joining, batch: Batch, lefts: Column, rights: Column) -> Co
 
 
 def join_changes(
-    parent: Node, name: str, kind: str, other: Lookup, how: Joining, *, left: bool, twins: bool = False
+    parent: Node,
+    name: str,
+    kind: str,
+    other: Lookup,
+    how: Joining,
+    *,
+    left: bool,
+    twins: bool = False,
+    apart: str | None = None,
 ) -> Node:
     """The changes that those of one side make; `left`: they are those of the left side. `twins`: both sides come from
-    one table, so that what they hold may go at once.
+    one table, so that what they hold may go at once. `apart`: what to say if there are several partitions.
     """
     needed = how.needs_right if left else how.needs_left
     look = _dated(other, how)
+
+    def build(place: Place) -> Operator:
+        if apart is not None and any(place.states[spec.name].partitions > 1 for spec in other.stores):
+            raise TopologyError(apart)
+        return JoinChanges(how, look(place), left, needed, twins)
+
     return Node(
         name,
         kind,
-        lambda place: JoinChanges(how, look(place), left, needed, twins),
+        build,
         (parent,),
         stores=other.stores,
         reads_keys=other.reads_keys,

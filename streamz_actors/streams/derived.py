@@ -1,6 +1,7 @@
 """Tables made of tables: what joins, groupings and suppressions declare. The methods stand with the tables."""
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
@@ -49,11 +50,7 @@ class Made(NamedTuple):
 
 def joined(left: Side, right: Side, kind: str, joiner: Function, name: str | None, value_type: Any) -> Made:
     """By equal keys; stored if it has a name."""
-    if left.key_schema.codec != right.key_schema.codec:
-        raise TopologyError(
-            f"table {left.name!r} writes its keys as {left.key_schema.codec}, table {right.name!r} as "
-            f"{right.key_schema.codec}, so that equal keys may be in different partitions: give both one key type"
-        )
+    apart = _written_apart(left, right)
     builder, label = left.builder, name or _between(left, right, kind, joiner)
     value = schema_of(value_type, returned(joiner))
     how = join_tables.joining(kind, label, joiner, value)
@@ -62,9 +59,10 @@ def joined(left: Side, right: Side, kind: str, joiner: Function, name: str | Non
 
     def changes() -> Node:
         lefts, rights, twins = left.node, right.node, _are_twins(left, right)
+        made = partial(join_tables.join_changes, name=label, kind=kind, how=how, twins=twins, apart=apart)
         parents = (
-            builder.add(join_tables.join_changes(lefts, label, kind, right.reading, how, left=True, twins=twins)),
-            builder.add(join_tables.join_changes(rights, label, kind, left.reading, how, left=False, twins=twins)),
+            builder.add(made(lefts, other=right.reading, left=True)),
+            builder.add(made(rights, other=left.reading, left=False)),
         )
         return builder.add(join_tables.joined(parents, label, kind, spec))
 
@@ -101,6 +99,23 @@ def joined_by_foreign_key(
     answered = builder.source(how.answering, flexible=True)
     answers = builder.add(foreign_key.responses(answered, label, how, left.reading))
     return spec, builder.add(foreign_key.results((known, answers), spec, kind))
+
+
+def _written_apart(left: Side, right: Side) -> str | None:
+    """What to say if equal keys of the two tables may be in different partitions: should there be several.
+
+    Raises TopologyError where the types tell that no two keys are equal.
+    """
+    one, other = left.key_schema, right.key_schema
+    if one.codec == other.codec:
+        return None
+    message = (
+        f"table {left.name!r} writes its keys as {one.codec}, table {right.name!r} as {other.codec}, so that equal "
+        f"keys may be in different partitions: give both one key type"
+    )
+    if Any not in (one.type, other.type):
+        raise TopologyError(message)
+    return message
 
 
 def _are_twins(left: Side, right: Side) -> bool:

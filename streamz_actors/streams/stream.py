@@ -659,6 +659,8 @@ class Table(Windowing[K, V]):
         self, kind: str, table: "Table[Any, Any]", joiner: Function, foreign_key: Function | None,
         name: str | None, value_type: Any,
     ) -> "Table[K, Any]":
+        if not isinstance(table, Table):
+            raise TopologyError(f"{kind} of table {self.name!r} with {table!r}: only tables can be joined with tables")
         if foreign_key is None:
             made = self._made(derived.joined(self, table, kind, joiner, name, value_type))
             made.window = derived.common_window(self, table)

@@ -8,7 +8,7 @@ import pytest
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import EncodeError, HandlerError, TopologyError
 from streamz_actors.serde.schema import schema_for
-from streamz_actors.streams.declare import declare_stream, declare_table
+from streamz_actors.streams.declare import declare_global_table, declare_stream, declare_table
 from streamz_actors.streams.stream import Table
 from streamz_actors.windows.definitions import Session, Tumbling, Unlimited
 from streamz_actors.windows.suppression import until_window_closes
@@ -91,12 +91,40 @@ def test_a_foreign_key_of_another_type_than_the_right_keys_names_the_record() ->
         fed(lambda left, right: left.join(right, divided, foreign_key=lambda _, value: value))
 
 
-def test_tables_that_write_their_keys_differently_are_not_joined_by_key() -> None:
+def test_tables_of_other_key_types_are_not_joined_by_key() -> None:
     builder = builder_of()
     left, right = declare_table(builder, topic_of(builder, "left")), declare_table(builder, topic_of(builder, "r", int))
     with pytest.raises(TopologyError, match=r"table 'left' writes its keys as str, table 'r' as json"):
         left.join(right, divided)
     left.join(right, divided, foreign_key=lambda _, value: value)
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_keys_of_no_declared_type_are_joined_where_they_cannot_be_apart(partitions: int) -> None:
+    def declare(builder: TopologyBuilder, topic: MakeTopic) -> None:
+        left = declare_table(builder, topic("left", partitions=partitions))
+        stream = declare_stream(builder, topic("right", partitions=partitions))
+        counted = stream.group_by(lambda key, value: key).count(name="counted")
+        left.join(counted, lambda one, other: one + other, value_type=int).to_stream().to(topic("out"))
+
+    if partitions > 1:
+        with pytest.raises(TopologyError, match="'left' writes its keys as str, table 'counted' as json"):
+            Engine(declare)
+        return
+    made = Engine(declare)
+    made.give("right", ("a", 5, 1))
+    made.drain()
+    made.give("left", ("a", 5, 2))
+    made.drain()
+    assert made.read("out") == [("a", 6, 2)]
+
+
+def test_a_table_is_joined_with_tables_only() -> None:
+    builder = builder_of()
+    table = declare_table(builder, topic_of(builder, "left"))
+    whole: Any = declare_global_table(builder, topic_of(builder, "whole"))
+    with pytest.raises(TopologyError, match="only tables can be joined with tables"):
+        table.join(whole, divided)
 
 
 def test_what_is_internal_is_called_after_the_users_name() -> None:
