@@ -15,7 +15,7 @@ from typing import Any, Final
 from streamz_actors.dataflow.node import Layout, Node, StoreSpec
 from streamz_actors.operators.folding import Folding
 from streamz_actors.operators.lateness import OnLate
-from streamz_actors.operators.window_rows import WindowRows
+from streamz_actors.operators.window_rows import WindowRow
 from streamz_actors.operators.window_spans import (
     Geometry,
     Part,
@@ -26,7 +26,8 @@ from streamz_actors.operators.window_spans import (
     spans_schema,
 )
 from streamz_actors.serde.schema import Schema
-from streamz_actors.stores.spans import Span
+from streamz_actors.serde.windowed import bounds
+from streamz_actors.stores.spans import NONE, Span, Spans
 from streamz_actors.windows.definitions import Session
 
 ALONE: Final = Part()
@@ -72,12 +73,15 @@ class Sessions(Spanning):
         super().__init__(setting, gap)
         self._gap = gap
 
-    async def fold(self, out: WindowRows, raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
+    async def fold(self, out: list[WindowRow], raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
         # 1
         found = self._near(raw, time, edge)
         start = end = time
         for _, span in found:
-            start, end = min(start, span[0]), max(end, span[1])
+            if span[0] < start:
+                start = span[0]
+            if span[1] > end:
+                end = span[1]
         # 2
         if end < edge:
             self.late(start, end)
@@ -88,27 +92,31 @@ class Sessions(Spanning):
         else:
             new = await self._aggregate(key, value, found)
         # 4
+        if end > self.store.newest:
+            self.store.newest = end
         self._replace(raw, found, start, end, new, time)
-        stays = found[0][1] if found and start == end else None
-        if stays is None:
-            for _, span in found:
-                self.changed(out, raw, span[0], span[1], None, span[1], span)
-        self.changed(out, raw, start, end, new, end, stays)
-        if new is not None:
+        if self.shows:
+            self._show(out, raw, found, start, end, new)
+        elif new is not None:
             self.opened(raw, end)
 
     def _near(self, raw: bytes, time: int, edge: int) -> list[Found]:
         """The sessions of a key that a time touches, in the order of their ends."""
         store, newest = self.store, self.store.newest
-        earliest, latest = max(time - self._gap, newest - self.retention + 1), time + self._gap
-        if self.closes:
-            earliest = max(earliest, edge)  # what has left stays as it was, even if it is kept longer
+        earliest, latest, oldest = time - self._gap, time + self._gap, newest - self.retention + 1
+        if earliest < oldest:
+            earliest = oldest
+        if self.closes and earliest < edge:
+            earliest = edge  # what has left stays as it was, even if it is kept longer
         found: list[Found] = []
         if earliest > newest:
             return found
+        overlay, find, heads = store.logged.overlay, store.logged.find, store.heads
         for segment in range(store.segments.start(earliest), newest + 1, store.length):
-            key = store.key(segment, raw)
-            found += [(key, span) for span in store.at(key) if span[1] >= earliest and span[0] <= latest]
+            key = (heads.get(segment) or store.head(segment)) + raw
+            for span in (overlay.get(key) or find(key))[0] or NONE:
+                if span[1] >= earliest and span[0] <= latest:
+                    found.append((key, span))  # noqa: PERF401  # most have one or none: a loop is faster
         return found
 
     async def _aggregate(self, key: Any, value: Any, found: list[Found]) -> Any:
@@ -117,7 +125,9 @@ class Sessions(Spanning):
         assert merger is not None, "sessions that meet become one"
         aggregate = None if initializer is None else initializer()
         for _, span in found:
-            one = self.store.value(span)
+            one = span[2]
+            if one is None:
+                one = self.store.value(span)
             if aggregate is None and initializer is None:
                 aggregate = one
                 continue
@@ -131,23 +141,45 @@ class Sessions(Spanning):
 
     def _replace(self, raw: bytes, found: list[Found], start: int, end: int, new: Any, time: int) -> None:
         """The sessions found go, and the new one comes; None is no session. What is out of retention goes with them."""
-        store = self.store
-        store.newest = max(store.newest, end)
-        oldest = self.oldest()
-        target = store.key(store.segments.start(end), raw)
-        kept = []
-        for span in store.at(target):
-            gone = any(span is other for _, other in found) or (span[0] == start and span[1] == end)
-            if not gone and span[1] >= oldest:
-                kept.append(span)
-        if new is not None and end >= oldest:
-            kept.append(store.span(start, end, new))
-            if len(kept) > 1 and kept[-2][1] >= end:
-                kept.sort(key=_by_end)
-        store.put(target, tuple(kept), time)
-        for key, span in found:
+        store, oldest = self.store, self.oldest()
+        segment = end - end % store.length if end > 0 else 0
+        target = (store.heads.get(segment) or store.head(segment)) + raw
+        span = None if new is None or end < oldest else store.span(start, end, new)
+        spans = store.at(target)
+        if span is not None and (not spans or (len(spans) == 1 and found and spans[0] is found[0][1])):
+            store.put(target, (span,), time)
+        else:
+            store.put(target, _replaced(spans, found, (start, end), span, oldest), time)
+        for key, gone in found:
             if key != target:
-                store.put(key, tuple(other for other in store.at(key) if other is not span), time)
+                store.put(key, tuple(other for other in store.at(key) if other is not gone), time)
+
+    def _show(self, out: list[WindowRow], raw: bytes, found: list[Found], start: int, end: int, new: Any) -> None:
+        """The rows that come of one: what went, and what came."""
+        row, before = self.row, None
+        if found and start == end:
+            before = self.store.value(found[0][1]) if self.olds else None
+        else:
+            for _, span in found:
+                old = self.store.value(span) if self.olds else None
+                out.append((row, raw + bounds(span[0], span[1]), None, span[1], old))
+        out.append((row, raw + bounds(start, end), new, end, before))
+
+
+def _replaced(
+    spans: Spans, found: list[Found], place: tuple[int, int], span: Span | None, oldest: int
+) -> Spans:
+    """Sessions with one more, by their ends, without those found, those older, and one of the same bounds."""
+    gone = [other for _, other in found]
+    kept = [
+        one
+        for one in spans
+        if one[1] >= oldest and one[:2] != place and not any(one is other for other in gone)
+    ]
+    if span is not None:
+        kept.append(span)
+        kept.sort(key=_by_end)
+    return tuple(kept)
 
 
 def _by_end(span: Span) -> tuple[int, int]:

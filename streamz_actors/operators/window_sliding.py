@@ -13,12 +13,12 @@ No window begins before the epoch: what comes in its first `size` ms is together
 
 from bisect import bisect_left
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from streamz_actors.dataflow.node import Layout, Node, StoreSpec
 from streamz_actors.operators.folding import Folding
 from streamz_actors.operators.lateness import OnLate
-from streamz_actors.operators.window_rows import WindowRows
+from streamz_actors.operators.window_rows import WindowRow
 from streamz_actors.operators.window_spans import (
     Geometry,
     Part,
@@ -29,10 +29,13 @@ from streamz_actors.operators.window_spans import (
     spans_schema,
 )
 from streamz_actors.serde.schema import Schema
+from streamz_actors.serde.windowed import bounds
 from streamz_actors.stores.spans import Span, Spans
 from streamz_actors.windows.definitions import Sliding
 
 ALONE: Final = Part()
+
+_START: Final = itemgetter(0)
 
 
 def sliding_state(window: Sliding, value: Schema[Any], retention: int) -> tuple[Schema[Any], Layout, int]:
@@ -67,14 +70,17 @@ def sliding(
     )
 
 
-class Record:
-    """The row at hand, and what it changes: by start, the window as it is then, None for one that goes."""
+Taking = tuple[int, Span | None, Span | None]
+"""A window that takes the row: its start, what is there of it, and whose content it begins with if nothing is."""
 
-    __slots__ = ("changes", "edge", "key", "out", "raw", "time", "value")
 
-    def __init__(self, out: WindowRows, raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
-        self.out, self.raw, self.key, self.value, self.time, self.edge = out, raw, key, value, time, edge
-        self.changes: dict[int, Span | None] = {}
+class Plan(NamedTuple):
+    """What becomes of a row, in order: windows that take it, and what its right window begins with, if it gets one."""
+
+    takings: list[Taking]
+    right: Span | None = None
+    right_at: int = 0
+    """Behind how many of the windows that take the row its right one comes."""
 
 
 class SlidingWindows(Spanning):
@@ -84,133 +90,162 @@ class SlidingWindows(Spanning):
         super().__init__(setting, 2 * size)
         self._size = size
 
-    async def fold(self, out: WindowRows, raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
+    async def fold(self, out: list[WindowRow], raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
         size = self._size
         if time < 0:
             return
         if time < edge:
             self.late(time, time + size)
             return
-        record = Record(out, raw, key, value, time, edge)
         near = self._near(raw, time)
-        await (self._early(record, near) if time < size else self._slide(record, near))
-        if record.changes:
-            self._write(raw, record.changes, time)
+        takings, right, right_at = early(near, time) if time < size else slide(near, time, size)
+        changes: dict[int, Span | None] = {}
+        for number, (start, before, origin) in enumerate(takings):
+            if right is not None and number == right_at:
+                self._split(out, raw, time, right, changes)
+            if start < edge:
+                self.late(start, start + size)
+                continue
+            new = self._added(key, value, origin)
+            if self.step_waits:
+                new = await new
+            latest = time if before is None or before[1] < time else before[1]
+            changes[start] = None if new is None else self.store.span(start, latest, new)
+            if self.shows:
+                old = self.store.value(before) if self.olds and before is not None else None
+                out.append((self.row, raw + bounds(start, start + size), new, latest, old))
+        if right is not None and right_at == len(takings):
+            self._split(out, raw, time, right, changes)
+        if changes:
+            self._write(raw, changes, time)
 
-    def _near(self, raw: bytes, time: int) -> list[Span]:
+    def _added(self, key: Any, value: Any, origin: Span | None) -> Any:
+        """What the row makes of a window's content; to be awaited if the step waits."""
+        folding = self.folding
+        held = None if origin is None else origin[2] if origin[2] is not None else self.store.value(origin)
+        if folding.counting:
+            return 1 if held is None else held + 1
+        if held is None:
+            if folding.initializer is None:
+                return given(value) if self.step_waits else value
+            held = folding.initializer()
+        return folding.step(key, value, held)
+
+    def _near(self, raw: bytes, time: int) -> Spans:
         """The windows of a key that the row, or the record before it, may be in, and the row's right one; by start."""
-        store = self.store
+        store, high = self.store, time + 1
         # Kept one millisecond longer where windows are awaited until they close: as in Kafka Streams.
-        oldest = store.newest - self.retention + (0 if self.closes else 1)
-        low = max(0, time - 2 * self._size, oldest)
-        near: list[Span] = []
-        for segment in range(store.segments.start(low), min(time + 1, store.newest) + 1, store.length):
-            spans = store.at(store.key(segment, raw))
-            near += spans[bisect_left(spans, (low,)) : bisect_left(spans, (time + 2,))]
+        low, oldest = time - 2 * self._size, store.newest - self.retention + (0 if self.closes else 1)
+        if low < oldest:
+            low = oldest
+        near: Spans = ()
+        overlay, find, heads = store.logged.overlay, store.logged.find, store.heads
+        for segment in range(store.segments.start(low), min(high, store.newest) + 1, store.length):
+            key = (heads.get(segment) or store.head(segment)) + raw
+            spans = (overlay.get(key) or find(key))[0]
+            if not spans:
+                continue
+            if spans[0][0] < low or spans[-1][0] > high:
+                spans = spans[bisect_left(spans, (low,)) : bisect_left(spans, (high + 1,))]
+            near = near + spans if near else spans
         return near
 
-    async def _slide(self, record: Record, near: list[Span]) -> None:
-        time, size = record.time, self._size
-        right = left = previous = None
-        has_left = has_right = False
-        # 1: from the latest window on, so that the first which holds records behind the row tells what they are
-        for span in reversed(near):
-            end = span[0] + size
-            if span[0] == time + 1:
-                has_right = True
-            elif end > time:
-                right = right or span
-                await self._take(record, span[0], span, span)
-            elif end == time:
-                has_left = True
-                await self._take(record, span[0], span, span)
-                if span[1] >= time:
-                    return  # a record of this moment has made all the windows already
-                previous = span[1]
-            else:
-                left, previous = span, span[1]
-                break
-        starts = {span[0] for span in near}
-        # 2
-        if previous is not None and previous + 1 not in starts and previous + 1 + size >= time:
-            await self._take(record, previous + 1, None, None)
-        # 3
-        if not has_left:
-            common = previous is not None and time - size <= previous
-            await self._take(record, time - size, None, left if common else None)
-        # 4
-        if not has_right:
-            self._split(record, right)
-
-    async def _early(self, record: Record, near: list[Span]) -> None:
-        """In the first `size` ms after the epoch, where left windows are one."""
-        time = record.time
-        right = combined = previous = None
-        for span in near:
-            if span[0] == 0:
-                combined = span
-                previous = span[1] if span[1] < time else None
-            elif span[0] <= time:
-                right = span
-                await self._take(record, span[0], span, span)
-        if right is None and combined is not None:
-            right = combined
-        starts = {span[0] for span in near}
-        if time + 1 not in starts:
-            self._split(record, right)
-        if previous is not None and previous + 1 not in starts:
-            await self._take(record, previous + 1, None, None)
-        await self._take(record, 0, combined, combined)
-
-    async def _take(self, record: Record, start: int, before: Span | None, origin: Span | None) -> None:
-        """A window takes the row: one that is there, or a new one that begins with what `origin` holds, if anything."""
-        if start < record.edge:
-            self.late(start, start + self._size)
-            return
-        held = None if origin is None else self.store.value(origin)
-        new = (held or 0) + 1 if self.folding.counting else await self._step(record, held)
-        latest = record.time if before is None else max(record.time, before[1])
-        record.changes[start] = None if new is None else self.store.span(start, latest, new)
-        self.changed(record.out, record.raw, start, start + self._size, new, latest, before)
-
-    async def _step(self, record: Record, held: Any) -> Any:
-        initializer = self.folding.initializer
-        if held is None:
-            if initializer is None:
-                return record.value
-            held = initializer()
-        new = self.folding.step(record.key, record.value, held)
-        return await new if self.step_waits else new
-
-    def _split(self, record: Record, around: Span | None) -> None:
-        """The row's right window, if what is around it holds records that are behind the row."""
-        if around is None or around[1] <= record.time:
-            return
-        _, latest, value, raw = around
-        start = record.time + 1
-        record.changes[start] = (start, latest, value, raw)
-        shown = self.store.value(around)
-        self.changed(record.out, record.raw, start, start + self._size, shown, latest, None)
+    def _split(
+        self, out: list[WindowRow], raw: bytes, time: int, around: Span, changes: dict[int, Span | None]
+    ) -> None:
+        """The row's right window begins with what is around it: the records there are all behind the row."""
+        _, latest, value, encoded = around
+        start = time + 1
+        changes[start] = (start, latest, value, encoded)
+        if self.shows:
+            out.append((self.row, raw + bounds(start, start + self._size), self.store.value(around), latest, None))
 
     def _write(self, raw: bytes, changes: dict[int, Span | None], time: int) -> None:
         store = self.store
-        store.newest = max(store.newest, *changes)
+        length, highest = store.length, max(changes)
+        if highest > store.newest:
+            store.newest = highest
         oldest = self.oldest()
-        parts: dict[int, list[int]] = {}
-        for start in changes:
-            parts.setdefault(start - start % store.length, []).append(start)
-        for segment, starts in parts.items():
-            key = store.key(segment, raw)
-            kept = _merged(store.at(key), {start: changes[start] for start in starts}, oldest)
-            store.put(key, kept, time)
+        parts: dict[int, dict[int, Span | None]] = {}
         for start, span in changes.items():
+            segment = start - start % length
+            if segment not in parts:
+                parts[segment] = {}
+            parts[segment][start] = span
             if span is not None:
                 self.opened(raw, start)
+        for segment, part in parts.items():
+            key = store.key(segment, raw)
+            store.put(key, _merged(store.at(key), part, oldest), time)
+
+
+async def given(value: Any) -> Any:
+    """A value where something to await is wanted."""
+    return value
+
+
+def slide(near: Spans, time: int, size: int) -> Plan:
+    """What becomes of a row, given the windows near it, by start."""
+    right = left = previous = None
+    has_left = has_right = False
+    takings: list[Taking] = []
+    # 1: from the latest window on, so that the first which holds records behind the row tells what they are
+    for span in reversed(near):
+        start = span[0]
+        if start > time:
+            has_right = True
+        elif start + size > time:
+            right = right or span
+            takings.append((start, span, span))
+        elif start + size == time:
+            has_left = True
+            takings.append((start, span, span))
+            if span[1] >= time:
+                return Plan(takings)  # a record of this moment has made all the windows already
+            previous = span[1]
+        else:
+            left, previous = span, span[1]
+            break
+    # 2
+    if previous is not None and previous + 1 + size >= time and not _begins(near, previous + 1):
+        takings.append((previous + 1, None, None))
+    # 3
+    if not has_left:
+        common = previous is not None and time - size <= previous
+        takings.append((time - size, None, left if common else None))
+    # 4
+    behind = right is not None and right[1] > time and not has_right
+    return Plan(takings, right if behind else None, len(takings))
+
+
+def early(near: Spans, time: int) -> Plan:
+    """As `slide`, in the first `size` ms after the epoch, where left windows are one."""
+    right = combined = previous = None
+    takings: list[Taking] = []
+    for span in near:
+        if span[0] == 0:
+            combined = span
+            previous = span[1] if span[1] < time else None
+        elif span[0] <= time:
+            right = span
+            takings.append((span[0], span, span))
+    around, right_at = right or combined, len(takings)
+    behind = around is not None and around[1] > time and not _begins(near, time + 1)
+    if previous is not None and not _begins(near, previous + 1):
+        takings.append((previous + 1, None, None))
+    takings.append((0, combined, combined))
+    return Plan(takings, around if behind else None, right_at)
+
+
+def _begins(near: Spans, start: int) -> bool:
+    """Whether a window of that start is there."""
+    return any(span[0] == start for span in near)
 
 
 def _merged(spans: Spans, changes: dict[int, Span | None], oldest: int) -> Spans:
     """Windows with changes, by start, without those out of retention."""
     kept = [span for span in spans if span[0] >= oldest and span[0] not in changes]
     kept += [span for span in changes.values() if span is not None and span[0] >= oldest]
-    kept.sort(key=itemgetter(0))
+    if len(kept) > 1:
+        kept.sort(key=_START)
     return tuple(kept)

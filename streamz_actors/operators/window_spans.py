@@ -22,7 +22,8 @@ from streamz_actors.errors import EncodeError, StreamzError
 from streamz_actors.operators.folding import Folding
 from streamz_actors.operators.lateness import Lateness, OnLate
 from streamz_actors.operators.window_close import Idle
-from streamz_actors.operators.window_rows import Shape, WindowRows
+from streamz_actors.operators.window_rows import Shape
+from streamz_actors.operators.window_rows import WindowRow as Row
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.serde.windowed import bounds
@@ -173,6 +174,8 @@ class Spanning(Operator):
         self.step_waits, self.merger_waits = is_async(folding.step), is_async(folding.merger)
         self.batch: Batch
         self.row = 0
+        self.shows = False
+        """Whether changes leave."""
         self._geometry, self._writer, self._before = setting.geometry, setting.writer, before
         self._key, self._shape = spec.key_schema, Shape(spec, spec.layout.value_schema)
         self._idle, self._last = setting.idle, (setting.origin, -1)
@@ -185,7 +188,8 @@ class Spanning(Operator):
         if self._idle is not None:
             self._idle.touch()
         self.batch, self._last = batch, (batch.origin, batch.offsets[-1])
-        out = WindowRows()
+        self.shows = not (self.silent or self.closes)
+        out: list[Row] = []
         try:
             await self._rows(batch, out)
         except EncodeError as error:
@@ -194,7 +198,7 @@ class Spanning(Operator):
             raise
         except Exception as error:
             raise failure(self.folding.what, batch, self.row, error) from error
-        return out.made_from(batch, self._shape, self.olds)
+        return self._shape.made_from(out, batch, self.olds)
 
     def _read(self) -> None:
         """The first time, when the store has its content: takes up the times and what is open."""
@@ -205,7 +209,7 @@ class Spanning(Operator):
             self._edge = observed - self._geometry.reach
             self._closing.read(self._edge)
 
-    async def _rows(self, batch: Batch, out: WindowRows) -> None:
+    async def _rows(self, batch: Batch, out: list[Row]) -> None:
         store, reach, me, skips_nulls = self.store, self._geometry.reach, self._writer, self.skips_nulls
         raws = batch.encoded_keys(self._key)
         keys = batch.keys if self.folding.reads_keys else raws
@@ -228,7 +232,7 @@ class Spanning(Operator):
             store.save_times()
 
     @abstractmethod
-    async def fold(self, out: WindowRows, raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
+    async def fold(self, out: list[Row], raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
         """Folds a row into its windows. What is older than `edge`, by its field, has closed."""
 
     def oldest(self) -> int:
@@ -240,15 +244,6 @@ class Spanning(Operator):
         """The row at hand has come too late for a window."""
         self.lateness.drop(self.batch, self.row, self.store.observed[self._writer], (start, end))
 
-    def changed(
-        self, out: WindowRows, raw: bytes, start: int, end: int, value: Any, timestamp: int, before: Span | None
-    ) -> None:
-        """A window holds another value; `before` is what it held, if it was there."""
-        if self.silent or self.closes:
-            return
-        old = self.store.value(before) if self.olds and before is not None else None
-        out.add(self.row, raw + bounds(start, end), value, timestamp, old)
-
     def opened(self, raw: bytes, time: int) -> None:
         """A key has a window that closes by a time, that of its field."""
         if self._closing is not None and not self.silent:
@@ -256,14 +251,14 @@ class Spanning(Operator):
 
     # -- closing
 
-    def _close(self, out: WindowRows, closing: Closing, edge: int, newest: int) -> None:
+    def _close(self, out: list[Row], closing: Closing, edge: int, newest: int) -> None:
         """The windows that have closed leave. `newest`: the newest of the store before the row at hand."""
         since, self._edge = self._edge, edge
         if not closing.waits(edge):
             return
         for raw, span in closing.close(since, edge, self._segments(since, newest)):
             key = raw + bounds(span[0], self._geometry.end(span))
-            out.add(self.row, key, self.store.value(span), span[1])
+            out.append((self.row, key, self.store.value(span), span[1], None))
 
     def _segments(self, since: int, newest: int) -> Iterable[int]:
         """Where there may be what is open: what was there before the row at hand, and what that has made."""
@@ -277,12 +272,11 @@ class Spanning(Operator):
         if self._idle is None or self._closing is None or not self._idle.due(now):
             return None
         self._read()
-        store, me, out = self.store, self._writer, WindowRows()
+        store, me = self.store, self._writer
         if not self._closing.waits(store.newest + 1):
             return None
         store.observed[me] = max(store.observed[me], store.newest + 1 + self._geometry.reach)
-        self.row = 0
+        out: list[Row] = []
         self._close(out, self._closing, store.observed[me] - self._geometry.reach, store.newest)
         store.save_times()
-        origin, offset = self._last
-        return out.made_at(origin, [offset] * len(out.rows), None, self._shape, self.olds)
+        return self._shape.made_at(out, *self._last, self.olds)

@@ -26,6 +26,9 @@ HEAD: Final = Struct(">qqI")
 
 NONE: Final[Spans] = ()
 
+HEADS: Final = 100
+"""Beginnings of keys that are remembered: of many more segments than are alive at a time."""
+
 
 def pack_spans(spans: Spans, encode: Callable[[Any], bytes | None]) -> bytes:
     """Small integers are encoded only here, by `encode`; everything else has been."""
@@ -71,7 +74,7 @@ class SpanStore:
         self.length = self.segments.length
         self._encode, self._decode = encode, decode
         self._immutable, self._integers = immutable, integers
-        self._heads: dict[int, bytes] = {}
+        self.heads: dict[int, bytes] = {}
         self._times_read = False
         self.observed = [NEVER] * writers
         """By writer: the highest timestamp that it has seen, in ms."""
@@ -103,12 +106,14 @@ class SpanStore:
 
     def key(self, segment: int, raw: bytes) -> bytes:
         """Where a key's spans of a segment are."""
-        head = self._heads.get(segment)
-        if head is None:
-            if len(self._heads) > 100:
-                self._heads.clear()
-            head = self._heads[segment] = START.pack(segment)
-        return head + raw
+        return (self.heads.get(segment) or self.head(segment)) + raw
+
+    def head(self, segment: int) -> bytes:
+        """What keys of a segment begin with: to be looked for in `heads` before."""
+        if len(self.heads) > HEADS:
+            self.heads.clear()
+        head = self.heads[segment] = START.pack(segment)
+        return head
 
     def at(self, key: bytes) -> Spans:
         """The spans under a key of the store."""
