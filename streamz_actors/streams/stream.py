@@ -33,6 +33,7 @@ from streamz_actors.operators import (
 from streamz_actors.serde.schema import Schema, schema_for, windowed_around
 from streamz_actors.stores.versions import Versions
 from streamz_actors.streams import derived, joins, windowed
+from streamz_actors.streams.cogrouped import CogroupedStream, Groups, Tables
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.inference import common, item_of, pair_of, returned, schema_of
@@ -431,6 +432,21 @@ class GroupedStream(Generic[K, V]):
     def windowed_by(self, window: Window) -> "WindowedStream[K, V]":
         """Each key's records in windows of event time: Tumbling, Hopping, Sliding, Session, Unlimited, CountWindow."""
         return WindowedStream(self, windowed.checked_window(window, self.name))
+
+    @overload
+    def cogroup(
+        self, aggregator: Callable[[K, V, A], Awaitable[A]]
+    ) -> "CogroupedStream[K, A, Table[K, A], WindowedTable[K, A]]": ...
+    @overload
+    def cogroup(
+        self, aggregator: Callable[[K, V, A], A]
+    ) -> "CogroupedStream[K, A, Table[K, A], WindowedTable[K, A]]": ...
+    def cogroup(self, aggregator: Function) -> "CogroupedStream[K, Any, Table[K, Any], WindowedTable[K, Any]]":
+        """Begins one table of several groups: `.cogroup(other, aggregator)` for each more, then
+        `.aggregate(initializer)`, perhaps behind `.windowed_by(window)`. `aggregator(key, value, aggregate)` adds the
+        values of its own group.
+        """
+        return CogroupedStream(Groups(((self, aggregator),)), Tables(kept_table, windowed_table))
 
     def _kept(self, spec: StoreSpec, node: Node) -> "Table[K, Any]":
         builder = self._stream.builder
