@@ -46,17 +46,22 @@ def folding_of(kind: str) -> Folding:
             return aggregating("t", list, longer, both)
 
 
-def naive(rows: list[Row], window: Session, kind: str, emit: str) -> tuple[list[Shown], list[tuple[int, int]], Any]:
-    """What comes out, the bounds of what was late, and what is held in the end: by key, start and end."""
+def naive(
+    rows: list[Row], window: Session, kind: str, emit: str, groups: Sequence[int] = ()
+) -> tuple[list[Shown], list[tuple[int, int]], Any]:
+    """What comes out, the bounds of what was late, and what is held in the end: by key, start and end.
+
+    `groups`: by row, whose stream time it moves, where there are several.
+    """
     gap, kept = window.gap, window.gap + window.grace
-    now = newest = -1
+    clocks, newest = [-1, -1], -1
     held: dict[tuple[str, int, int], Any] = {}
     out: list[Shown] = []
     late: list[tuple[int, int]] = []
-    for key, value, time in rows:
+    for (key, value, time), group in zip(rows, groups or [0] * len(rows), strict=True):
         if key is None:
             continue
-        now = max(now, time)
+        now = clocks[group] = max(clocks[group], time)
         near = [place for place in held if place[0] == key and place[2] >= time - gap and place[1] <= time + gap]
         near = sorted((place for place in near if place[2] > newest - kept), key=lambda place: place[2])
         start = min([time, *(place[1] for place in near)])
@@ -83,10 +88,14 @@ def naive(rows: list[Row], window: Session, kind: str, emit: str) -> tuple[list[
     return out, late, readable
 
 
-def machine(window: Session, kind: str, emit: str, *, idle: int | None = None, olds: bool = False) -> Machine:
+def state(window: Session, kind: str) -> StoreSpec:
     value = schema_for({"count": int, "reduce": int}.get(kind, list[int]))
     schema, layout, retention = session_state(window, value, 0)
-    spec = StoreSpec("t", schema_for(str, key=True), schema, None, retention=retention, layout=layout)
+    return StoreSpec("t", schema_for(str, key=True), schema, None, retention=retention, layout=layout)
+
+
+def machine(window: Session, kind: str, emit: str, *, idle: int | None = None, olds: bool = False) -> Machine:
+    spec = state(window, kind)
     parent = Node("in", "source", lambda _: _never())
     node = session(parent, spec, window, folding_of(kind), emit=emit, on_late=None, close_on_idle=idle)
     return Machine(spec, node, olds=olds)

@@ -1,5 +1,6 @@
 """Sliding windows give what Kafka Streams' rules give over a plain dict, and what the definition says."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -73,34 +74,40 @@ class Split:
         self.value, self.latest = value, latest
 
 
-def early(held: Held, time: int, size: int) -> list[tuple[int, Any, int | None]]:
+def early(held: Held, time: int, oldest: int) -> list[tuple[int, Any, int | None]]:
     """As `slid`, in the first `size` ms."""
-    near = [start for start in sorted(held) if start <= time + 1]
+    near = [start for start in sorted(held) if oldest <= start <= time + 1]
     takes: list[tuple[int, Any, int | None]] = [(start, *held[start]) for start in near if 0 < start <= time]
-    around = held[takes[-1][0]] if takes else held.get(0)
+    first = held[0] if 0 in near else None
+    around = held[takes[-1][0]] if takes else first
     if around is not None and around[1] > time and time + 1 not in near:
         takes.append((time + 1, Split(*around), None))
-    if 0 in held and held[0][1] < time and held[0][1] + 1 not in near:
-        takes.append((held[0][1] + 1, None, None))
-    return [*takes, (0, *held.get(0, (None, None)))]
+    if first is not None and first[1] < time and first[1] + 1 not in near:
+        takes.append((first[1] + 1, None, None))
+    return [*takes, (0, *(first or (None, None)))]
 
 
 def taking(held: Held, time: int, size: int, oldest: int) -> list[tuple[int, Any, int | None]]:
-    return early(held, time, size) if time < size else slid(held, time, size, oldest)
+    return early(held, time, oldest) if time < size else slid(held, time, size, oldest)
 
 
-def naive(rows: list[Row], window: Sliding, kind: str, emit: str) -> tuple[list[Shown], list[int], dict[str, Held]]:
-    """What comes out, the starts of windows that were closed for a record, and what is held in the end."""
+def naive(
+    rows: list[Row], window: Sliding, kind: str, emit: str, groups: Sequence[int] = ()
+) -> tuple[list[Shown], list[int], dict[str, Held]]:
+    """What comes out, the starts of windows that were closed for a record, and what is held in the end.
+
+    `groups`: by row, whose stream time it moves, where there are several.
+    """
     size = window.size
-    now = newest = -1
+    clocks, newest = [-1, -1], -1
     held: dict[str, Held] = {}
     open_: set[tuple[int, str]] = set()
     out: list[Shown] = []
     late: list[int] = []
-    for key, value, time in rows:
+    for (key, value, time), group in zip(rows, groups or [0] * len(rows), strict=True):
         if key is None or value is None:
             continue
-        now = max(now, time)
+        now = clocks[group] = max(clocks[group], time)
         edge = now - window.grace - size
         if time < edge:
             late.append(time)
@@ -128,10 +135,14 @@ def naive(rows: list[Row], window: Sliding, kind: str, emit: str) -> tuple[list[
     return out, late, held
 
 
-def machine(window: Sliding, kind: str, emit: str, *, idle: int | None = None, olds: bool = False) -> Machine:
+def state(window: Sliding, kind: str) -> StoreSpec:
     value = schema_for({"count": int, "reduce": int}.get(kind, list[int]))
     schema, layout, retention = sliding_state(window, value, 0)
-    spec = StoreSpec("t", schema_for(str, key=True), schema, None, retention=retention, layout=layout)
+    return StoreSpec("t", schema_for(str, key=True), schema, None, retention=retention, layout=layout)
+
+
+def machine(window: Sliding, kind: str, emit: str, *, idle: int | None = None, olds: bool = False) -> Machine:
+    spec = state(window, kind)
     parent = Node("in", "source", lambda _: _never())
     node = sliding(parent, spec, window, folding_of(kind), emit=emit, on_late=None, close_on_idle=idle)
     return Machine(spec, node, olds=olds)
