@@ -126,8 +126,12 @@ class Inbox(Operator, Leg):
     def room(self) -> bool:
         return self.pending() < ROOM
 
+    def _keeps(self) -> bool:
+        """Whether yields for the operators behind have not left their outbox yet: they do at the end of the turn."""
+        return self._given is not None and any(outbox.holding for outbox in self._outboxes)
+
     def idle(self) -> bool:
-        return all(
+        return not self._keeps() and all(
             lane.waiting or not lane.count or task.done() for lane, task in zip(self._lanes, self._tasks, strict=False)
         )
 
@@ -147,7 +151,7 @@ class Inbox(Operator, Leg):
             lane.open()
 
     def drained(self) -> bool:
-        return all(
+        return not self._keeps() and all(
             task.done() or lane.timer_waits or not lane.busy
             for lane, task in zip(self._lanes, self._tasks, strict=False)
         )

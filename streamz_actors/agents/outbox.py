@@ -151,6 +151,11 @@ class Outbox:
             column.cut(kept)
         self._rows, self._last = kept, None
 
+    @property
+    def holding(self) -> bool:
+        """Whether there are yields that have not been handed on."""
+        return bool(self._rows or self._noted)
+
     def flush(self) -> None:
         """Hands on the rows of finished events; those of an event under way stay."""
         self._scheduled = False

@@ -189,6 +189,11 @@ class Task:
         return self._frozen is not None
 
     @property
+    def spoilt(self) -> bool:
+        """Whether a step has ended in the middle of a run: nothing of the task may be committed any more."""
+        return self.broken and self._step is None
+
+    @property
     def drained(self) -> bool:
         """Whether no actor has an event in hand any longer, and nothing that came of one waits."""
         return self._step is None and not self._gives and all(leg.drained() for leg in self._legs)

@@ -23,10 +23,10 @@ async def come_to_rest(
     deadline = clock.monotonic() + DRAIN
     for task in tasks:
         task.buffer.clear()
-    await _until(lambda: all(task.idle for task in tasks), tasks, clock, wakeup, failed, deadline)
+    await _until(lambda: all(task.idle or task.spoilt for task in tasks), tasks, clock, wakeup, failed, deadline)
     for task in tasks:
         task.drain()
-    await _until(lambda: all(task.drained for task in tasks), tasks, clock, wakeup, failed, deadline)
+    await _until(lambda: all(task.drained or task.spoilt for task in tasks), tasks, clock, wakeup, failed, deadline)
 
 
 async def _until(

@@ -373,7 +373,7 @@ class Worker:
         if self.status is not WorkerStatus.RUNNING:
             return
         self.status = WorkerStatus.DRAINING
-        tasks = [task for task in self.assigned.running() if not task.broken and not task.frozen]
+        tasks = [task for task in self.assigned.running() if not task.spoilt and not task.frozen]
         await come_to_rest(tasks, self.clock, self._wakeup, self._fail)
         await self.commit()
 
