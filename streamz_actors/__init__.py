@@ -14,6 +14,7 @@ from streamz_actors.serde.models import Record
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.set_table import SetTable
 from streamz_actors.streams.stream import GroupedStream, GroupedTable, Stream, Table, WindowedStream, WindowedTable
+from streamz_actors.streams.windowed_table import WindowSet, WindowTable
 from streamz_actors.types import RecordMetadata, Windowed, WindowValue
 from streamz_actors.windows.definitions import CountWindow, Hopping, JoinWindow, Session, Sliding, Tumbling, Unlimited
 from streamz_actors.windows.suppression import until_time_limit, until_window_closes
@@ -46,6 +47,8 @@ __all__ = [
     "Topic",
     "Tumbling",
     "Unlimited",
+    "WindowSet",
+    "WindowTable",
     "WindowValue",
     "Windowed",
     "WindowedStream",

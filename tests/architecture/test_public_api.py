@@ -32,6 +32,8 @@ PUBLIC = {
     "Topic",
     "Tumbling",
     "Unlimited",
+    "WindowSet",
+    "WindowTable",
     "WindowValue",
     "Windowed",
     "WindowedStream",
