@@ -15,13 +15,16 @@ from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_as
 from streamz_actors.operators.lateness import Lateness, OnLate
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
-from streamz_actors.stores.buckets import NUMBER, Buckets, Row, read, write
+from streamz_actors.stores.buckets import NUMBER, Buckets, Rows, read, write
 from streamz_actors.stores.logged import LoggedStore
 from streamz_actors.stores.timebuffer import TimeBuffer
 from streamz_actors.types import Headers
 from streamz_actors.windows.definitions import JoinWindow
 
 Function = Callable[..., Any]
+
+FEW: Final = 8
+"""Rows of which the places are not fetched together: it would cost more than it saves."""
 
 LEFT: Final = 0
 RIGHT: Final = 1
@@ -165,10 +168,9 @@ class Memory:
             self._lowest = min((time for time in waiting if time is not None), default=None)
         return self.stream_time
 
-    def settle(self, stream_time: int) -> None:
-        """After a run."""
-        for side in self.sides:
-            side.kept.settle()
+    def settle(self, side: Side, stream_time: int) -> None:
+        """After a run of one side."""
+        side.kept.settle()
         if stream_time == self.stream_time:
             return
         self.stream_time = stream_time
@@ -270,7 +272,7 @@ class JoinStreams(Operator):
 
     async def process(self, batch: Batch) -> Batch | None:
         results, join = Results(), self._join
-        self._memory.settle(self._join_rows(batch, results))
+        self._memory.settle(self._sides[0], self._join_rows(batch, results))
         if not results.rows:
             return None
         out = results.batch(batch, join.key, join.result)
@@ -284,39 +286,41 @@ class JoinStreams(Operator):
         buffered = waits or theirs.waiting is not None
         keep, between = mine.kept.add, theirs.kept.between
         stream_time = memory.now()
-        for row, (key, value, payload, time) in enumerate(self._rows(batch)):
+        for row, (key, place, value, payload, time) in enumerate(self._rows(batch)):
             if time > stream_time:
                 stream_time = time
-            if value is None or payload is None:
-                continue
-            if key is None:
-                self._keyless(results, row, time, value)
+            if key is None or value is None or payload is None:
+                self._unjoinable(results, row, key, value, time)
                 continue
             if buffered and time == stream_time:
                 self._emit_closed(results, row, stream_time)
-            # A window that begins or ends before the epoch begins or ends there.
-            if found := between(key, max(0, time - before), max(0, time + after)):
+            latest = time + after
+            if latest < 0:  # the window ends before the epoch: it ends there
+                latest = 0
+            if found := between(key, time - before, latest, place, time):
                 self._meet(results, row, key, time, value, found)
             elif waits:
                 self._unmatched(results, row, key, time, value, payload, stream_time)
-            if not keep(key, time, payload):
+            if not keep(place, time, payload):
                 late.drop(batch, row, stream_time)
             if both:
                 self._meet_itself(results, row, key, time, value)
         return stream_time
 
-    def _rows(self, batch: Batch) -> "zip[tuple[bytes | None, Any, bytes | None, int]]":
+    def _rows(self, batch: Batch) -> "zip[tuple[Any, ...]]":
+        """Key, its place in both stores, value, payload, time."""
         mine, theirs = self._sides
         keys, times = batch.encoded_keys(self._join.key), batch.timestamps
-        if len(times) > 1:
-            mine.kept.load(keys, times)
-            theirs.kept.load(keys, times)
-        return zip(keys, batch.values, batch.encoded_values(mine.value), times, strict=True)
+        places = mine.kept.places(keys, times)
+        if len(places) > FEW:
+            mine.kept.load(places)
+            theirs.kept.load(places)
+        return zip(keys, places, batch.values, batch.encoded_values(mine.value), times, strict=True)
 
-    def _keyless(self, results: Results, row: int, time: int, value: Any) -> None:
-        """Without a key there is no partner, and nothing to wait for."""
+    def _unjoinable(self, results: Results, row: int, key: bytes | None, value: Any, time: int) -> None:
+        """Without a key there is no partner, and nothing to wait for; without a value there is no record."""
         mine, _ = self._sides
-        if mine.waiting is not None:
+        if key is None and value is not None and mine.waiting is not None:
             results.alone(row, None, time, value, self._left)
 
     def _unmatched(
@@ -329,7 +333,7 @@ class JoinStreams(Operator):
         else:
             self._memory.wait(mine, time, key, payload)
 
-    def _meet(self, results: Results, row: int, key: bytes, time: int, value: Any, found: list[Row]) -> None:
+    def _meet(self, results: Results, row: int, key: bytes, time: int, value: Any, found: Rows) -> None:
         _, theirs = self._sides
         decode, waiting, left = theirs.value.decode, theirs.waiting, self._left
         for other_time, payload in found:
@@ -344,7 +348,7 @@ class JoinStreams(Operator):
         """The row as a right one, of a stream whose left rows have it already."""
         right = self._memory.sides[RIGHT]
         decode = right.value.decode
-        for other_time, payload in right.kept.between(key, max(0, time - right.before), max(0, time + right.after)):
+        for other_time, payload in right.kept.between(key, time - right.before, max(0, time + right.after)):
             results.add(row, key, max(time, other_time), decode(payload), value)
 
     def _emit_closed(self, results: Results, row: int, stream_time: int) -> None:
@@ -352,3 +356,4 @@ class JoinStreams(Operator):
             decode = self._memory.sides[LEFT if left else RIGHT].value.decode
             for payload in payloads:
                 results.alone(row, key, time, decode(payload), left)
+

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamz_actors.stores import buckets
-from streamz_actors.stores.buckets import FULL, Buckets
+from streamz_actors.stores.buckets import FULL, Buckets, Row
 from streamz_actors.stores.logged import LoggedStore
 from streamz_actors.stores.memory import MemoryBackend
 from tests.unit.stores.test_timebuffer import commit
@@ -25,6 +25,18 @@ def _read(raw: bytes | None) -> Any:
     return None if raw is None else buckets.read(raw)
 
 
+def add(rows: Buckets, key: bytes, time: int, payload: bytes) -> bool:
+    return rows.add(rows.place(key, time), time, payload)
+
+
+def found(rows: Buckets, key: bytes, earliest: int, latest: int) -> list[Row]:
+    """Asked for with the place of a time in between as without."""
+    middle = max(0, (earliest + latest) // 2)
+    given = list(rows.between(key, earliest, latest, rows.place(key, middle), middle))
+    assert given == list(rows.between(key, earliest, latest))
+    return given
+
+
 def logged() -> LoggedStore:
     return over(MemoryBackend().open("task", {"kept": "test"}).stores["kept"])
 
@@ -32,45 +44,46 @@ def logged() -> LoggedStore:
 def test_rows_are_found_by_time_and_those_of_one_time_as_they_came() -> None:
     rows = Buckets(logged(), 100)
     for time, payload in ((5, b"x"), (3, b"y"), (5, b"z"), (4, b"w")):
-        assert rows.add(b"a", time, payload)
-    rows.add(b"b", 4, b"other")
-    assert rows.between(b"a", 0, 9) == [(3, b"y"), (4, b"w"), (5, b"x"), (5, b"z")]
-    assert rows.between(b"a", 4, 4) == [(4, b"w")]
-    assert rows.between(b"a", 6, 9) == []
-    assert rows.between(b"a", 9, 6) == []
-    assert rows.between(b"nobody", 0, 9) == []
+        assert add(rows, b"a", time, payload)
+    add(rows, b"b", 4, b"other")
+    assert found(rows, b"a", 0, 9) == [(3, b"y"), (4, b"w"), (5, b"x"), (5, b"z")]
+    assert found(rows, b"a", 4, 4) == [(4, b"w")]
+    assert found(rows, b"a", 6, 9) == []
+    assert found(rows, b"a", 9, 6) == []
+    assert found(rows, b"nobody", 0, 9) == []
 
 
 def test_what_is_older_than_the_retention_is_neither_taken_nor_found() -> None:
     rows = Buckets(logged(), 10)
-    rows.add(b"a", 91, b"just")
-    rows.add(b"a", 90, b"gone")
-    rows.add(b"b", 100, b"newest")
+    assert rows.places([b"a", None, b"b"], [5, 5, 60_001]) == [rows.place(b"a", 5), None, rows.place(b"b", 60_001)]
+    add(rows, b"a", 91, b"just")
+    add(rows, b"a", 90, b"gone")
+    add(rows, b"b", 100, b"newest")
     assert rows.oldest == 91
-    assert not rows.add(b"a", 90, b"late")
-    assert rows.between(b"a", 0, 200) == [(91, b"just")]
+    assert not add(rows, b"a", 90, b"late")
+    assert found(rows, b"a", 0, 200) == [(91, b"just")]
 
 
 def test_a_key_with_much_writes_little_at_a_commit() -> None:
     store = logged()
     rows, payload = Buckets(store, 10_000), b"x" * 100
     for time in range(1_000):
-        rows.add(b"a", time, payload)
+        add(rows, b"a", time, payload)
     commit(store)
-    rows.add(b"a", 1_000, payload)
+    add(rows, b"a", 1_000, payload)
     keys, values, _ = store.begin_flush()
     assert len(keys) == 1
     assert len(values[0] or b"") < 3 * FULL  # one chunk, and where the others are
-    assert len(rows.between(b"a", 0, 2_000)) == 1_001
+    assert len(found(rows, b"a", 0, 2_000)) == 1_001
 
 
 def test_whole_segments_go_with_the_time() -> None:
     store = logged()
     rows = Buckets(store, 1_000)
-    rows.add(b"a", 5, b"x")
+    add(rows, b"a", 5, b"x")
     rows.settle()
     commit(store)
-    rows.add(b"a", 200_000, b"y")
+    add(rows, b"a", 200_000, b"y")
     rows.settle()
     commit(store)
     assert [key for key, _ in store.store.scan(b"\0")] == [(180_000).to_bytes(8, "big") + b"a" + bytes(4)]
@@ -99,7 +112,7 @@ def test_what_is_found_is_what_a_list_holds(retention: int, moves: list[Move]) -
             payload = b"%d" % number + b"." * size
             newest = max((time for _, time, _ in model), default=-1)
             taken = time > newest - retention
-            assert rows.add(key, time, payload) == taken
+            assert add(rows, key, time, payload) == taken
             if taken:
                 model.append((key, time, payload))
         else:
@@ -112,4 +125,4 @@ def test_what_is_found_is_what_a_list_holds(retention: int, moves: list[Move]) -
         its = sorted(((then, held) for mine, then, held in model if mine == key), key=lambda row: row[0])
         for earliest, latest in ((0, 200_000), (time - 40, time + 3)):
             wanted = [row for row in its if max(earliest, oldest) <= row[0] <= latest]
-            assert rows.between(key, earliest, latest) == wanted
+            assert found(rows, key, earliest, latest) == wanted
