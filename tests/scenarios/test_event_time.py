@@ -74,7 +74,7 @@ async def test_fail_stops_before_the_record_even_where_decode_errors_are_skipped
     driver = TestDriver(app)
     await driver.start()
     placed(driver, ["5", "-6", "7"], [0, 0, 0])
-    with pytest.raises(DecodeError, match=r"topic 'in', offset 1: its timestamp is negative: -6 ms.*or set"):
+    with pytest.raises(DecodeError, match=r"partition 0, offset 1: its timestamp is negative: -6 ms.*or set"):
         await driver.settle()
     assert committed(driver, app, "in") == 1
 
