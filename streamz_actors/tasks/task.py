@@ -30,6 +30,11 @@ from streamz_actors.types import TopicPartition
 RUN = 2_000
 """Records in one run at the most: it bounds how long a step holds the loop."""
 
+FEW = 200
+"""Records stepped together at the least, if so many are there: a turn of the loop costs as much as some runs of a
+record or two, which are what inputs give that take turns.
+"""
+
 
 class TaskStatus(enum.Enum):
     CREATED = "created"
@@ -207,7 +212,7 @@ class Task:
         return self.buffer.count + sum(leg.pending() for leg in self._legs)
 
     def step(self) -> bool:
-        """Processes one run, if there is one and room for it; whether anything was done.
+        """Processes a run, or several short ones, if there are any and room for them; whether anything was done.
 
         Raises HandlerError or DecodeError. What an asynchronous topology raises comes through `failure`.
         """
@@ -223,7 +228,7 @@ class Task:
         run = self.buffer.next_run(RUN)
         if run is None:
             return changed
-        self._begin(self._through(run))
+        self._begin(self._runs(run))
         return True
 
     def follow(self) -> bool:
@@ -281,6 +286,18 @@ class Task:
         if not step.cancelled() and (error := step.exception()) is not None:
             self.failed(error)
         self._wake()
+
+    async def _runs(self, run: Run | None) -> None:
+        """One run after the other, until they are enough or something else comes first."""
+        taken = 0
+        while run is not None:
+            await self._through(run)
+            taken += len(run.batch)
+            if taken >= FEW or self._changes or self._gives or self._frozen is not None:
+                return
+            if not all(leg.room() for leg in self._legs):
+                return
+            run = self.buffer.next_run(RUN)
 
     async def _through(self, run: Run) -> None:
         source = self._sources[run.partition.topic]
