@@ -127,3 +127,29 @@ async def test_sessions_close_by_the_wall_clock_when_input_stops() -> None:
         await driver.send("visits", key="ann", value=1, timestamp=60_000)
         await driver.advance(seconds=6)
         assert [record.key for record in driver.read("out")] == [Windowed("ann", 60_000, 60_000)]
+
+
+@pytest.mark.parametrize(
+    ("window", "held"),
+    [(Session(0.010), [(100, 104, 2)]), (Sliding(0.010), [(90, 100, 1), (94, 104, 2), (101, 111, 1)])],
+)
+async def test_windows_are_looked_up_in_handlers_and_from_outside(window: Any, held: list[Any]) -> None:
+    app = App("look", topic_partitions=1)
+    one = app.topic("one", key_type=str, value_type=int, partitions=1)
+    asked = app.topic("asked", key_type=str, value_type=int, partitions=1)
+    counts = app.stream(one).group_by_key().windowed_by(window).count("counts")
+    seen: list[Any] = []
+
+    @app.agent(asked, tables=[counts])
+    async def look(stream: Any) -> None:
+        async for event in stream.events():
+            seen.extend(counts.windows(event.key))
+
+    async with TestDriver(app) as driver:
+        for timestamp in (100, 104):
+            await driver.send("one", key="a", value=1, timestamp=timestamp)
+        await driver.send("asked", key="a", value=0, timestamp=105)
+        rows = await counts.lookup_windows("a")
+        assert [(row.start, row.end, row.value) for row in rows] == held
+        assert seen == rows == driver.table("counts").windows("a")
+        assert await counts.lookup(Windowed("a", rows[0].start, rows[0].end)) == rows[0].value
