@@ -13,7 +13,15 @@ from streamz_actors.serde.codecs import register_codec
 from streamz_actors.serde.models import Record
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.set_table import SetTable
-from streamz_actors.streams.stream import GroupedStream, GroupedTable, Stream, Table, WindowedStream, WindowedTable
+from streamz_actors.streams.stream import (
+    GroupedStream,
+    GroupedTable,
+    Stream,
+    Table,
+    VersionedTable,
+    WindowedStream,
+    WindowedTable,
+)
 from streamz_actors.streams.windowed_table import WindowSet, WindowTable
 from streamz_actors.types import RecordMetadata, Windowed, WindowValue
 from streamz_actors.windows.definitions import CountWindow, Hopping, JoinWindow, Session, Sliding, Tumbling, Unlimited
@@ -47,6 +55,7 @@ __all__ = [
     "Topic",
     "Tumbling",
     "Unlimited",
+    "VersionedTable",
     "WindowSet",
     "WindowTable",
     "WindowValue",

@@ -27,11 +27,12 @@ from streamz_actors.stores.select import make_backend
 from streamz_actors.streams.declare import declare_global_table, declare_set_table, declare_stream, declare_table
 from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.set_table import SetTable
-from streamz_actors.streams.stream import Stream, Table
+from streamz_actors.streams.stream import Stream, Table, VersionedTable
 from streamz_actors.streams.windowed_table import WindowTable, WrittenWindow, named_windows
 from streamz_actors.transport.select import make_transport
 from streamz_actors.web.pages import Page
 from streamz_actors.web.siblings import Siblings
+from streamz_actors.windows.definitions import Duration
 from streamz_actors.worker.background import check_crontab
 from streamz_actors.worker.spec import Call, Crontab, Job, Spec, Timer
 
@@ -114,6 +115,8 @@ class App:
         return Channel(name or f"channel-{self._channels}", value_type, maxsize)
 
     @overload
+    def table(self, name: Topic[Any, Any], *, versioned: Duration, **options: Any) -> VersionedTable[Any, Any]: ...
+    @overload
     def table(self, name: str | Topic[Any, Any], *, windowed: None = None, **options: Any) -> Table[Any, Any]: ...
     @overload
     def table(self, name: str, *, windowed: WrittenWindow, **options: Any) -> WindowTable[Any, Any]: ...
@@ -121,7 +124,8 @@ class App:
         """A table that handlers write, by name; or the table of a topic's latest values.
 
         Options: `key_type, value_type, default, partitions, changelog=True, codec, per_partition=False`; with
-        `windowed` also `expires, on_window_close, merger`, see `Table.tumbling`.
+        `windowed` also `expires, on_window_close, merger`, see `Table.tumbling`. A topic's table takes `default` and
+        `versioned`: how long it keeps what each key held before.
         """
         pickle = self.settings.allow_pickle
         if windowed is not None:

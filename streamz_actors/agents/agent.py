@@ -49,7 +49,7 @@ class Agent(Generic[V]):
         self.name = name or function.__name__
         self._builder, self._function, self.source = builder, function, source
         self.concurrency, self.on_error, self.supervisor = concurrency, on_error, supervisor
-        self.tables = None if tables is None else tuple(table.name for table in tables)
+        self.tables = None if tables is None else tuple(name for table in tables for name in named(table))
         self._topics: list[Topic[Any, Any]] = []
         self._calls: list[Call] = []
         self._channels: list[Channel[Any]] = []
@@ -319,3 +319,8 @@ async def _each(values: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any
     else:
         for value in values:
             yield value
+
+
+def named(table: Any) -> tuple[str, ...]:
+    """The tables that one brings with it: what a versioned one was is kept in another."""
+    return (table.name, *getattr(table, "beside", ()))

@@ -760,6 +760,11 @@ class VersionedTable(Table[K, V]):
     Of what comes out of order each takes the place that its time gives it. As a mapping it is the latest values.
     """
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The tables that are kept with it: an agent that names it has them, too."""
+        return (joins.history_of(self.name),)
+
     def at(self, key: K, timestamp: int) -> V | None:
         """In a handler: what a key held at a time, in ms; None for nothing, or if that is no longer known."""
         raw, versions = self._versions(key)
@@ -780,14 +785,12 @@ class VersionedTable(Table[K, V]):
         if latest is not None and latest[1] <= at:
             value: V = latest[0]
             return value
-        replaced: list[WindowValue[V]] = await runtime.windows(joins.history_of(self.name), key, None, at + 1)
+        replaced: list[WindowValue[V]] = await runtime.windows(self.beside[0], key, None, at + 1)
         return next((version.value for version in reversed(replaced) if version.end > at), None)
 
     def _versions(self, key: K) -> tuple[bytes, Versions]:
-        state = self._state()
-        context = current_context()
-        history = context.states[joins.history_of(self.name)].spec
-        return state.encode_key(key), versioned.versions_of(context.states, state.spec, history)
+        state, states = self._state(), current_context().states
+        return state.encode_key(key), versioned.versions_of(states, state.spec, states[self.beside[0]].spec)
 
 
 class WindowedTable(Table[Windowed[K], V]):

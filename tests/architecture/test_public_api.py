@@ -32,6 +32,7 @@ PUBLIC = {
     "Topic",
     "Tumbling",
     "Unlimited",
+    "VersionedTable",
     "WindowSet",
     "WindowTable",
     "WindowValue",
