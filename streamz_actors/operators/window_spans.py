@@ -256,7 +256,7 @@ class Spanning(Operator):
         since, self._edge = self._edge, edge
         if not closing.waits(edge):
             return
-        for raw, span in closing.close(since, edge, self._segments(since, newest)):
+        for raw, span in closing.close(edge, self._segments(since, newest)):
             key = raw + bounds(span[0], self._geometry.end(span))
             out.append((self.row, key, self.store.value(span), span[1], None))
 

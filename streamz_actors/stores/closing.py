@@ -4,8 +4,10 @@ Each key stands in it once, under the earliest time that is still open: a sessio
 in a while, not at each record.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Literal
 
 from streamz_actors.stores.spans import Span, SpanStore
@@ -38,24 +40,29 @@ class Closing:
         """Whether there may be something that closes before a time."""
         return bool(self._heap) and self._heap[0][0] < until
 
-    def close(self, since: int, until: int, segments: Iterable[int]) -> list[tuple[bytes, Span]]:
-        """The spans with since <= time < until, by time, start and key. `segments`: where what is open may be."""
+    def close(self, until: int, segments: Iterable[int]) -> list[tuple[bytes, Span]]:
+        """The spans that close before a time, by their time, start and key. `segments`: where what is open may be."""
         heap, due, by = self._heap, self._due, self._by
         closed: list[tuple[int, int, bytes, Span]] = []
-        places = list(segments)
+        places = sorted(segments)
         while heap and heap[0][0] < until:
             time, raw = heappop(heap)
             if due.get(raw) != time:
                 continue
             del due[raw]
-            for span in self._of(raw, places):
+            for span in self._of(raw, time, places):
                 if span[by] >= until:
                     self.add(raw, span[by])
-                elif span[by] >= since:
-                    closed.append((span[by], span[0], raw, span))
-        closed.sort(key=lambda row: row[:3])
+                    break
+                closed.append((span[by], span[0], raw, span))
+        if len(closed) > 1:
+            closed.sort(key=lambda row: row[:3])
         return [(raw, span) for _, _, raw, span in closed]
 
-    def _of(self, raw: bytes, segments: list[int]) -> list[Span]:
-        store = self._store
-        return [span for segment in segments for span in store.at(store.key(segment, raw))]
+    def _of(self, raw: bytes, time: int, segments: list[int]) -> Iterator[Span]:
+        """The spans of a key from a time on; by their time."""
+        store, by = self._store, self._by
+        for segment in segments:
+            if segment + store.length > time:
+                spans = store.at(store.key(segment, raw))
+                yield from spans[bisect_left(spans, time, key=itemgetter(by)) :]

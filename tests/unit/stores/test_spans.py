@@ -141,15 +141,15 @@ def test_what_closes_comes_by_time_and_each_once(restarted: bool) -> None:
     assert not closing.waits(10)
     assert closing.waits(11)
 
-    def closed(since: int, until: int) -> list[tuple[bytes, int, int]]:
-        return [(raw, span[0], span[1]) for raw, span in closing.close(since, until, [0])]
+    def closed(until: int) -> list[tuple[bytes, int, int]]:
+        return [(raw, span[0], span[1]) for raw, span in closing.close(until, [0])]
 
-    assert closed(5, 31) == [(b"a", 0, 10), (b"b", 5, 30), (b"a", 20, 30)]
-    assert closed(31, 31) == []
+    assert closed(31) == [(b"a", 0, 10), (b"b", 5, 30), (b"a", 20, 30)]
+    assert closed(31) == []
     closing.add(b"a", 92)
     closing.add(b"a", 90)
-    assert closed(31, 93) == [(b"a", 40, 90)]
-    assert closed(93, 200) == [(b"b", 7, 95)]
+    assert closed(93) == [(b"a", 40, 90)]
+    assert closed(200) == [(b"b", 7, 95)]
     assert not closing.waits(10**9)
 
 
