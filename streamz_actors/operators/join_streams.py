@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call, over_columns
+from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
-from streamz_actors.operators.lateness import Lateness, OnLate
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.buckets import NUMBER, Buckets, Rows, read, write

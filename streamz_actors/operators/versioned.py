@@ -7,9 +7,9 @@ stream; those who keep something up to date with the table follow the latest one
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
+from streamz_actors.dataflow.lateness import Lateness
 from streamz_actors.dataflow.lookups import Lookup, Read
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, WindowRow
-from streamz_actors.operators.lateness import Lateness
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import LoggedStore

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar, Unpack
 
+from streamz_actors.aggregation import cogroup
+from streamz_actors.aggregation.folding import Folding, aggregating
+from streamz_actors.dataflow.lateness import OnLate
 from streamz_actors.dataflow.node import Node, StoreSpec, is_async
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError
-from streamz_actors.operators import aggregate, cogroup
-from streamz_actors.operators.folding import Folding, aggregating
-from streamz_actors.operators.lateness import OnLate
+from streamz_actors.operators import aggregate
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams import windowed
 from streamz_actors.streams.flow import Flow

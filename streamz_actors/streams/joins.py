@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
+from streamz_actors.dataflow.lateness import OnLate
 from streamz_actors.dataflow.lookups import Lookup
 from streamz_actors.dataflow.node import Node, StoreSpec
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError
 from streamz_actors.operators import delay, routes, versioned
 from streamz_actors.operators.join_streams import Input, StreamJoin, join_streams, kept_schema, waiting_schema
-from streamz_actors.operators.lateness import OnLate
 from streamz_actors.operators.versioned import VersionLayout, history_schema
 from streamz_actors.serde.schema import Schema, schema_for
 from streamz_actors.streams.flow import Flow

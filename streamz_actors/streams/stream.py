@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar, Unpack, overload
 
+from streamz_actors.aggregation import folding
 from streamz_actors.dataflow.calls import over_columns
 from streamz_actors.dataflow.context import current_context
 from streamz_actors.dataflow.lookups import Lookup
@@ -18,7 +19,6 @@ from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError, UsageError
 from streamz_actors.operators import (
     aggregate,
-    folding,
     join_table,
     map_async,
     processor,

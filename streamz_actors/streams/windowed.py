@@ -6,15 +6,15 @@ What users call stands in `stream` (`WindowedStream`), which gives tables; here 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypedDict
 
+from streamz_actors.aggregation.count_windows import count_state, count_windows
+from streamz_actors.aggregation.folding import Folding
+from streamz_actors.aggregation.sessions import session, session_state
+from streamz_actors.aggregation.sliding_windows import sliding, sliding_state
+from streamz_actors.aggregation.time_windows import time_state, time_windows, unlimited_state
+from streamz_actors.dataflow.lateness import OnLate
 from streamz_actors.dataflow.node import Layout, Node, StoreSpec
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError
-from streamz_actors.operators.folding import Folding
-from streamz_actors.operators.lateness import OnLate
-from streamz_actors.operators.window_count import count_state, count_windows
-from streamz_actors.operators.window_session import session, session_state
-from streamz_actors.operators.window_sliding import sliding, sliding_state
-from streamz_actors.operators.window_time import time_state, time_windows, unlimited_state
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.stores import stored
 from streamz_actors.windows.definitions import (

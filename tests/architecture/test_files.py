@@ -8,7 +8,7 @@ import pytest
 from tests.architecture.sources import PACKAGE, ROOT, python_files, relative
 
 MOST_LINES = 450
-LONGER = {"streamz_actors/streams/stream.py": 800}
+LONGER = {"streamz_actors/streams/stream.py": 1_000}
 """Streams, grouped streams and tables give each other, and imports go in no circle: signatures with little behind."""
 ALL = ("streamz_actors", "apps", "tests", "benchmarks", "docs")
 UNFINISHED = re.compile(r"raise NotImplementedError(\(\))?$|\b(TODO|FIXME|XXX)\b")

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamz_actors.aggregation.cogroup import spans_parts, time_parts
+from streamz_actors.aggregation.folding import Folding, aggregating, counting
+from streamz_actors.aggregation.time_windows import time_state
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec
-from streamz_actors.operators.cogroup import spans_parts, time_parts
-from streamz_actors.operators.folding import Folding, aggregating, counting
-from streamz_actors.operators.window_time import time_state
 from streamz_actors.serde.schema import schema_for
 from streamz_actors.tables.mapping import State
 from streamz_actors.windows.definitions import Hopping, Session, Sliding, Tumbling

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamz_actors.aggregation.count_windows import count_state, count_windows
 from streamz_actors.dataflow.node import Node, StoreSpec
-from streamz_actors.operators.window_count import count_state, count_windows
 from streamz_actors.serde.schema import schema_for
 from streamz_actors.windows.definitions import CountWindow
 from tests.properties.machine import EXAMPLES, Machine, Row, Run, Shown, flattened, runs

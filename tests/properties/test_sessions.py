@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamz_actors.aggregation.folding import Folding, aggregating, counting, reducing
+from streamz_actors.aggregation.sessions import session, session_state
 from streamz_actors.dataflow.node import Node, StoreSpec
-from streamz_actors.operators.folding import Folding, aggregating, counting, reducing
-from streamz_actors.operators.window_session import session, session_state
 from streamz_actors.serde.schema import schema_for
 from streamz_actors.windows.definitions import Session
 from tests.properties.machine import EXAMPLES, Machine, Row, Run, Shown, flattened, longer, runs

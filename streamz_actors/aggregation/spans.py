@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from streamz_actors.aggregation.closing import Idle
+from streamz_actors.aggregation.folding import Folding
+from streamz_actors.aggregation.rows import Shape
+from streamz_actors.aggregation.rows import WindowRow as Row
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.calls import failure
+from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, WindowRow, is_async
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import EncodeError, StreamzError
-from streamz_actors.operators.folding import Folding
-from streamz_actors.operators.lateness import Lateness, OnLate
-from streamz_actors.operators.window_close import Idle
-from streamz_actors.operators.window_rows import Shape
-from streamz_actors.operators.window_rows import WindowRow as Row
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.serde.windowed import bounds

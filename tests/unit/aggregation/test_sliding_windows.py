@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from streamz_actors.aggregation.folding import Folding, aggregating, counting, reducing
+from streamz_actors.aggregation.sliding_windows import early, slide, sliding, sliding_state
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec
 from streamz_actors.errors import EncodeError, HandlerError
-from streamz_actors.operators.folding import Folding, aggregating, counting, reducing
-from streamz_actors.operators.window_sliding import early, slide, sliding, sliding_state
 from streamz_actors.serde.schema import schema_for
 from streamz_actors.stores.spans import Span
 from streamz_actors.windows.definitions import Sliding

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from streamz_actors.aggregation.folding import Folding, aggregating, counting, reducing
+from streamz_actors.aggregation.sessions import session, session_state
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import EncodeError, HandlerError, WrongPartition
-from streamz_actors.operators.folding import Folding, aggregating, counting, reducing
-from streamz_actors.operators.window_session import session, session_state
 from streamz_actors.serde.schema import schema_for
 from streamz_actors.windows.definitions import Session
 from tests.unit.operators.bench import FakePlace, Row, batch_of, build, builder_of, rows_of, state_of, topic_of

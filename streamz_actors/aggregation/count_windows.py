@@ -7,12 +7,12 @@ filled last; the one before it is gone. Times are not asked, so nothing is late 
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
+from streamz_actors.aggregation.folding import Folding
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import failure
+from streamz_actors.dataflow.lateness import OnLate
 from streamz_actors.dataflow.node import Layout, Node, Operator, StoreSpec, WindowRow
 from streamz_actors.errors import EncodeError, StreamzError, TopologyError
-from streamz_actors.operators.folding import Folding
-from streamz_actors.operators.lateness import OnLate
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema, windowed_around
 from streamz_actors.serde.windowed import bounds

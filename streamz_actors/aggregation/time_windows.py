@@ -1,10 +1,10 @@
 """Aggregations in windows of one size: tumbling, hopping, unlimited.
 
     1  rows without a key go; they do not move time
-    2  each row is put into its windows: a line for each (`window_lines`)
+    2  each row is put into its windows: a line for each (`lines`)
     3  lines whose window has closed by then are late: stream time is the highest timestamp this operator has seen
     4  each line is folded into the entry of its window and key; a result has the latest time of its records
-    5  results leave: each change, or what has closed (`window_close`)
+    5  results leave: each change, or what has closed (`closing`)
 
 How entries lie in the store: `stores.windowed`.
 """
@@ -12,14 +12,14 @@ How entries lie in the store: `stores.windowed`.
 from itertools import accumulate
 from typing import Any
 
+from streamz_actors.aggregation.closing import Closed, Closing, Idle
+from streamz_actors.aggregation.entries import Entries
+from streamz_actors.aggregation.folding import Folding
+from streamz_actors.aggregation.lines import Lines, spread_of
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Layout, Node, Operator, Place, StoreSpec
 from streamz_actors.dataflow.topics import Topic
-from streamz_actors.operators.folding import Folding
-from streamz_actors.operators.lateness import Lateness, OnLate
-from streamz_actors.operators.window_close import Closed, Closing, Idle
-from streamz_actors.operators.window_entries import Entries
-from streamz_actors.operators.window_lines import Lines, spread_of
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import NEVER, LoggedStore
 from streamz_actors.stores.segments import START

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any
 
+from streamz_actors.aggregation.closing import Closed
+from streamz_actors.aggregation.folding import Folding, counted
+from streamz_actors.aggregation.lines import Lines
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.errors import EncodeError, StreamzError
-from streamz_actors.operators.folding import Folding, counted
-from streamz_actors.operators.window_close import Closed
-from streamz_actors.operators.window_lines import Lines
 from streamz_actors.serde.schema import windowed_around
 from streamz_actors.serde.windowed import bounds
 from streamz_actors.stores.logged import LoggedStore

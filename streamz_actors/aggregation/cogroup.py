@@ -10,17 +10,17 @@ from struct import Struct
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from streamz_actors.aggregation.entries import Entries, Results
+from streamz_actors.aggregation.folding import Folding
+from streamz_actors.aggregation.lines import Lines, spread_of
+from streamz_actors.aggregation.sessions import session
+from streamz_actors.aggregation.sliding_windows import sliding
+from streamz_actors.aggregation.spans import Part
+from streamz_actors.aggregation.time_windows import Aligned, Timeline
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
 from streamz_actors.dataflow.topics import Topic
-from streamz_actors.operators.folding import Folding
-from streamz_actors.operators.lateness import Lateness, OnLate
-from streamz_actors.operators.window_entries import Entries, Results
-from streamz_actors.operators.window_lines import Lines, spread_of
-from streamz_actors.operators.window_session import session
-from streamz_actors.operators.window_sliding import sliding
-from streamz_actors.operators.window_spans import Part
-from streamz_actors.operators.window_time import Aligned, Timeline
 from streamz_actors.stores.logged import MOMENT, NEVER, LoggedStore, unstamp
 from streamz_actors.stores.segments import START
 from streamz_actors.stores.spans import SpanStore

@@ -15,11 +15,9 @@ from bisect import bisect_left
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from streamz_actors.dataflow.node import Layout, Node, StoreSpec
-from streamz_actors.operators.folding import Folding
-from streamz_actors.operators.lateness import OnLate
-from streamz_actors.operators.window_rows import WindowRow
-from streamz_actors.operators.window_spans import (
+from streamz_actors.aggregation.folding import Folding
+from streamz_actors.aggregation.rows import WindowRow
+from streamz_actors.aggregation.spans import (
     Geometry,
     Part,
     Setting,
@@ -28,6 +26,8 @@ from streamz_actors.operators.window_spans import (
     spans_node,
     spans_schema,
 )
+from streamz_actors.dataflow.lateness import OnLate
+from streamz_actors.dataflow.node import Layout, Node, StoreSpec
 from streamz_actors.serde.schema import Schema
 from streamz_actors.serde.windowed import bounds
 from streamz_actors.stores.spans import Span, Spans

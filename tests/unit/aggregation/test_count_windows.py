@@ -6,7 +6,7 @@ import pytest
 
 from streamz_actors.errors import EncodeError, HandlerError, TopologyError
 from streamz_actors.windows.definitions import CountWindow
-from tests.unit.operators.test_window_time import Case
+from tests.unit.aggregation.test_time_windows import Case
 
 
 async def test_windows_follow_one_another_each_key_by_itself_whatever_the_times() -> None:
