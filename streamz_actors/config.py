@@ -148,6 +148,13 @@ class Settings:
         "takes records in the order of their time. 0: only until what the broker is known to have is here. Below 0: "
         "not at all.",
     )
+    max_time_drift: float | None = setting(
+        None,
+        "Seconds of event time by which a task may get ahead of the others of its sub-topology, which read other "
+        "partitions of the same topics, on the same worker. Then little comes out of order behind a repartition topic, "
+        "even if history is read at full speed. Default: each goes on as fast as it can.",
+        least=0,
+    )
     cache_max_bytes: int = setting(
         0,
         "Bytes of updates that aggregations of this worker may keep until the next commit, so that of several of one "

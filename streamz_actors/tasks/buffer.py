@@ -3,6 +3,7 @@
 Ties between partitions go to the topic that is first in alphabetical order. A run is as long as that order allows.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ class Buffer:
         idle: Idle = Idle(),
     ) -> None:
         self._lag, self._idle = lag, idle
+        self.bound: float = math.inf
+        """The highest timestamp, in ms, that a run may begin with or go up to. -inf: nobody knows it yet."""
         self._deadlines: dict[TopicPartition, int] = {}
         """By partition that is waited for though nothing of it is known to be on its way: until when, in ms."""
         self.partitions = {
@@ -167,11 +170,30 @@ class Buffer:
         left = max((self._deadlines.get(place, now) - now for place in empty), default=0)
         return left / 1_000 if left > 0 else None
 
+    def head_time(self) -> float:
+        """The timestamp of the next record, in ms; -inf while it may be on its way, inf if there is none."""
+        lowest = math.inf
+        for partition in self.partitions.values():
+            head = partition.head()
+            if head is None:
+                if self._lag(partition.partition) != 0:
+                    return -math.inf
+            elif partition.at >= len(head):
+                return -math.inf  # what follows is known once this is taken, and that is not kept back
+            else:
+                lowest = min(lowest, head.timestamps[partition.at])
+        return lowest
+
+    @property
+    def held(self) -> bool:
+        """Whether all that is here is beyond a `bound` that others set who have records themselves."""
+        return -math.inf < self.bound < self.head_time()
+
     def next_run(self, limit: int) -> Run | None:
-        """At most `limit` records whose timestamps are the lowest of all heads; None if nothing is buffered."""
+        """At most `limit` records, with the lowest timestamps of all heads and none above `bound`; None: none."""
         chosen: PartitionBuffer | None = None
         lowest = 0
-        bound: int | None = None
+        other: int | None = None
         ties = True
         for partition in self.partitions.values():
             head = partition.head()
@@ -185,21 +207,26 @@ class Buffer:
             if chosen is None:
                 chosen, lowest = partition, timestamp
             elif timestamp < lowest:
-                chosen, lowest, bound, ties = partition, timestamp, lowest, False
-            elif bound is None or timestamp < bound:
-                bound, ties = timestamp, True
-        return None if chosen is None else chosen.take(_run_end(chosen, limit, bound, ties))
+                chosen, lowest, other, ties = partition, timestamp, lowest, False
+            elif other is None or timestamp < other:
+                other, ties = timestamp, True
+        if chosen is None or lowest > self.bound:
+            return None
+        highest = self.bound
+        if other is not None:
+            highest = min(highest, other if ties else other - 1)
+        return chosen.take(_run_end(chosen, limit, highest))
 
 
-def _run_end(buffer: PartitionBuffer, limit: int, bound: int | None, ties: bool) -> int:
-    """One past the last row before another partition's head is due; `ties`: equal timestamps are still ours."""
+def _run_end(buffer: PartitionBuffer, limit: int, highest: float) -> int:
+    """One past the last row before the first with a timestamp above `highest`."""
     head: Any = buffer.head()
     end = min(len(head), buffer.at + limit)
-    if bound is None:
+    if highest == math.inf:
         return end
     timestamps = head.timestamps
     for row in range(buffer.at + 1, end):
-        if timestamps[row] > bound or (timestamps[row] == bound and not ties):
+        if timestamps[row] > highest:
             return row
     return end
 

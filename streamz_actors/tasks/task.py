@@ -388,6 +388,11 @@ class Task:
         return offsets
 
     @property
+    def stepping(self) -> bool:
+        """Whether a step is under way beside the loop."""
+        return self._step is not None
+
+    @property
     def settled(self) -> bool:
         """Whether no change of a table waits to be followed."""
         return not self._changes and self._step is None
@@ -399,8 +404,9 @@ class Task:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing moves until something arrives or a timer of the framework fires."""
-        return self.settled and self.worked_off and (not self.buffer.count or self.buffer.idles is not None)
+        """Whether nothing moves until something arrives, a sibling goes on or a timer of the framework fires."""
+        waits = not self.buffer.count or self.buffer.idles is not None or self.buffer.held
+        return self.settled and self.worked_off and waits
 
     @property
     def dirty(self) -> int:

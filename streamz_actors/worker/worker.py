@@ -26,6 +26,7 @@ from streamz_actors.tasks.failures import Failure, Failures
 from streamz_actors.tasks.task import Task, TaskStatus
 from streamz_actors.transport.abc import Consumer, GroupSettings, RawBatch, Transport
 from streamz_actors.types import TopicPartition
+from streamz_actors.worker.alignment import Alignment
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.background import Schedules, call
 from streamz_actors.worker.channels import ChannelAgents
@@ -105,6 +106,8 @@ class Worker:
             self.wake,
             paced=ticking,
         )
+        drift = spec.settings.max_time_drift
+        self._alignment = None if drift is None else Alignment(drift)
         self.members = Membership(name, self._revoke, self._fetched, self.wake)
         self._committing = Committing(
             self.assigned,
@@ -298,6 +301,8 @@ class Worker:
         if self.collector.outstanding > IN_FLIGHT or self._committing.choked or self.members.rebalancing:
             return False
         busy = False
+        if self._alignment is not None:
+            self._alignment.align(self.tasks.values())
         for task in self.tasks.values():
             try:
                 busy = (not self._committing.awaits(task) and task.step()) or busy

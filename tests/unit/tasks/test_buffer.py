@@ -1,5 +1,6 @@
-"""The order in which a task takes what has arrived."""
+"""The order in which a task takes what has arrived, and how far it may go."""
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -185,3 +186,78 @@ def test_below_zero_nothing_is_waited_for() -> None:
     buffer = Buffer([A, B], open_plain, lambda place: None, Idle(-1.0))
     buffer.add(raw(A, [5]))
     assert drained(buffer) == ["a0"]
+
+
+def test_a_run_ends_before_the_first_record_beyond_the_bound() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(raw(A, [5, 20, 7, 21, 3]))
+    buffer.bound = 20
+    assert not buffer.held
+    assert drained(buffer) == ["a0", "a1", "a2"]
+    assert buffer.held
+    assert buffer.count == 2
+    buffer.bound = 21
+    assert drained(buffer) == ["a3", "a4"], "what comes behind a late record is not looked at before it"
+
+
+def test_of_several_partitions_those_go_on_whose_heads_are_within_the_bound() -> None:
+    buffer = Buffer([A, B], open_plain)
+    buffer.add(raw(A, [1, 4, 9]))
+    buffer.add(raw(B, [2, 3, 8]))
+    buffer.bound = 8
+    assert drained(buffer) == ["a0", "b0", "b1", "a1", "b2"]
+    buffer.bound = 9
+    assert drained(buffer) == ["a2"]
+
+
+def test_while_nobody_knows_how_far_it_may_go_nothing_is_taken_and_that_is_not_being_held() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(raw(A, [1]))
+    buffer.bound = -math.inf
+    assert buffer.next_run(10) is None
+    assert not buffer.held
+
+
+def test_what_has_no_record_left_is_taken_whatever_the_bound() -> None:
+    buffer = Buffer([A], open_plain)
+    buffer.add(RawBatch("a", 0, [], [], [], range(0), None, 17))
+    buffer.bound = -math.inf
+    assert buffer.head_time() == -math.inf, "what comes behind may be earlier than all"
+    run = buffer.next_run(10)
+    assert run is not None
+    assert run.position == 17
+    assert buffer.head_time() == math.inf
+
+
+def test_where_it_stands_is_the_lowest_head_unless_more_may_be_on_its_way() -> None:
+    lag: dict[TopicPartition, int | None] = {A: 0, B: 0}
+    buffer = Buffer([A, B], open_plain, lambda place: lag[place])
+    assert buffer.head_time() == math.inf
+    lag[A] = None
+    assert buffer.head_time() == -math.inf
+    buffer.add(raw(A, [7, 3]))
+    assert buffer.head_time() == 7
+    lag[B] = 2
+    assert buffer.head_time() == -math.inf
+    buffer.add(raw(B, [4]))
+    assert buffer.head_time() == 4
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=12), min_size=1, max_size=3), st.lists(st.integers(0, 30)))
+def test_bounds_that_move_change_no_order_and_keep_back_what_is_beyond_them(
+    partitions: list[list[int]], bounds: list[int]
+) -> None:
+    places = [TopicPartition(f"t{number}", 0) for number in range(len(partitions))]
+    bounded, free = Buffer(places, open_plain), Buffer(places, open_plain)
+    for place, timestamps in zip(places, partitions, strict=True):
+        for buffer in (bounded, free) if timestamps else ():
+            buffer.add(raw(place, timestamps))
+    order: list[str] = []
+    for bound in bounds:
+        bounded.bound = bound
+        while (run := bounded.next_run(1_000)) is not None:
+            assert max(run.batch.timestamps) <= bound
+            order.extend(run.batch.values)
+        assert bounded.head_time() > bound
+    bounded.bound = math.inf
+    assert order + drained(bounded) == drained(free)
