@@ -20,6 +20,9 @@ from streamz_actors.transport.abc import Transport
 from streamz_actors.transport.select import make_transport
 from streamz_actors.types import TopicPartition
 
+MOVING = ("flights", "landings", "weather")
+"""What comes by event time; the rest stands still."""
+
 DEFAULT_BROKER = "kafka://localhost:9092"
 
 
@@ -35,7 +38,7 @@ class Feed:
 
     def after(self, ends: Mapping[TopicPartition, int]) -> "Feed":
         """What is left where partitions end at these offsets. Raises FeedMismatch."""
-        moving = {where: end for where, end in ends.items() if where.topic in ("flights", "weather")}
+        moving = {where: end for where, end in ends.items() if where.topic in MOVING}
         still = {where: end for where, end in ends.items() if where not in moving}
         return Feed(plan.remaining(self.reference, COUNTS, still), plan.remaining(self.events, COUNTS, moving))
 
@@ -123,7 +126,7 @@ async def run(broker: str, *, speed: float | None, disorder: float, seed: int, o
             print(f"sent {len(left.reference):,} airlines, airports and planes", flush=True)
         if only != "reference":
             await send(topics, left.events, speed=speed)
-            print(f"sent {len(left.events):,} flights and weather reports", flush=True)
+            print(f"sent {len(left.events):,} departures, landings and weather reports", flush=True)
 
 
 def feeding_options(parser: argparse.ArgumentParser) -> None:

@@ -34,6 +34,19 @@ class Flight(Record, frozen=True):
     def route(self) -> str:
         return f"{self.origin}-{self.dest}"
 
+    @property
+    def leg(self) -> str:
+        """What its departure and its arrival have in common: no other flight of the year has it."""
+        return f"{self.carrier}{self.flight}@{self.scheduled}"
+
+
+class Landing(Record, frozen=True):
+    """An arrival. `landed` is its event time: scheduled departure, delay and time in the air together."""
+
+    leg: str
+    landed: int
+    arr_delay: int | None = None
+
 
 class Weather(Record, frozen=True):
     """One hour's observation at an airport: degrees Fahrenheit, miles and miles per hour, inches, millibars."""
@@ -153,3 +166,72 @@ class Conditions(Record, frozen=True):
     def at(self, timestamp: int) -> Weather | None:
         """The last report that was out at `timestamp`; None if those kept are all younger."""
         return next((report for report in reversed(self.reports) if report.observed <= timestamp), None)
+
+
+class Hour(Record, frozen=True):
+    """The departures of one airport in one hour. The mean delay is None until one has left."""
+
+    flights: int = 0
+    dep_delay_sum: int = 0
+    dep_delay_count: int = 0
+
+    @property
+    def mean_delay(self) -> float | None:
+        """Minutes."""
+        return self.dep_delay_sum / self.dep_delay_count if self.dep_delay_count else None
+
+    def including(self, flight: Flight) -> "Hour":
+        delay = flight.dep_delay
+        return Hour(self.flights + 1, self.dep_delay_sum + (delay or 0), self.dep_delay_count + (delay is not None))
+
+
+class Rotation(Record, frozen=True):
+    """A stretch of work of one aircraft: departures with less than three hours between two. `air_time` in minutes."""
+
+    flights: int = 0
+    air_time: int = 0
+
+    def including(self, flight: Flight) -> "Rotation":
+        return Rotation(self.flights + 1, self.air_time + (flight.air_time or 0))
+
+    def joined(self, other: "Rotation") -> "Rotation":
+        return Rotation(self.flights + other.flights, self.air_time + other.air_time)
+
+
+class Leg(Record, frozen=True):
+    """A departure with its arrival."""
+
+    origin: str
+    dest: str
+    carrier: str
+    flight: int
+    scheduled: int
+    landed: int
+    arr_delay: int | None = None
+
+
+class RouteDay(Record, frozen=True):
+    """A route on one day; delays of those flights that arrived, in minutes."""
+
+    route: str = ""
+    arr_delay_sum: int = 0
+    arr_delay_count: int = 0
+
+    @property
+    def mean_delay(self) -> float:
+        return self.arr_delay_sum / self.arr_delay_count
+
+    def including(self, flight: Flight) -> "RouteDay":
+        return RouteDay(flight.route, self.arr_delay_sum + (flight.arr_delay or 0), self.arr_delay_count + 1)
+
+
+class Worst(Record, frozen=True):
+    """The routes of one day with the longest mean delay on arrival, the worst first."""
+
+    routes: tuple[RouteDay, ...] = ()
+
+    def including(self, day: RouteDay, keep: int) -> "Worst":
+        """With one more route, or the later figures of one, of which the worst `keep` stay."""
+        others = [known for known in self.routes if known.route != day.route]
+        ranked = sorted([*others, day], key=lambda known: (-known.mean_delay, known.route))
+        return Worst(tuple(ranked[:keep]))

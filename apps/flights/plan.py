@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from apps.flights import data
-from apps.flights.models import Airline, Airport, Flight, Plane, Weather
+from apps.flights.models import Airline, Airport, Flight, Landing, Plane, Weather
 from streamz_actors.types import TopicPartition, partition_of
 
 NEW_YEAR = 1_356_998_400_000
@@ -26,7 +26,7 @@ class Arrival(NamedTuple):
     at: int
     topic: str
     key: str
-    value: Flight | Weather | Airline | Airport | Plane
+    value: Flight | Landing | Weather | Airline | Airport | Plane
     timestamp: int
 
 
@@ -42,11 +42,12 @@ def reference() -> list[Arrival]:
 def events(
     flights: Iterable[Flight], weather: Iterable[Weather], *, disorder: float = 0.0, seed: int = 0
 ) -> list[Arrival]:
-    """Weather and flights by event time: a flight comes after the report of its hour.
+    """Weather, departures and landings by event time: a flight comes after the report of its hour.
 
-    Each flight comes up to `disorder` minutes after its event time, by a random number that `seed` determines; then
-    no flight comes after one that is more than `disorder` minutes younger. Weather reports are on time.
+    Each departure and each landing comes up to `disorder` minutes after its event time, by a random number that `seed`
+    determines; then none comes after one that is more than `disorder` minutes younger. Weather reports are on time.
     """
+    flights = list(flights)
     delays = random.Random(seed)
     bound = round(disorder * data.MINUTE)
     arrivals = [
@@ -56,8 +57,21 @@ def events(
         Arrival(flight.scheduled + delays.randint(0, bound), "flights", flight.origin, flight, flight.scheduled)
         for flight in flights
     ]
+    arrivals += [
+        Arrival(landing.landed + delays.randint(0, bound), "landings", landing.leg, landing, landing.landed)
+        for landing in map(landing_of, flights)
+        if landing is not None
+    ]
     arrivals.sort(key=lambda arrival: arrival.at)
     return arrivals
+
+
+def landing_of(flight: Flight) -> Landing | None:
+    """None for a flight that was cancelled or diverted."""
+    if flight.dep_delay is None or flight.air_time is None:
+        return None
+    landed = flight.scheduled + (flight.dep_delay + flight.air_time) * data.MINUTE
+    return Landing(flight.leg, landed, flight.arr_delay)
 
 
 def by_partition(arrivals: Iterable[Arrival], partitions: Mapping[str, int]) -> dict[TopicPartition, list[Arrival]]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from apps.flights.models import Alert, CarrierStats, Enriched, RouteStats
-from apps.flights.truth import AlertRow, CarrierRow, EnrichedRow, RouteRow
+from apps.flights.models import Alert, CarrierStats, Enriched, Hour, Leg, Rotation, RouteStats, Worst
+from apps.flights.truth import AlertRow, CarrierRow, EnrichedRow, HourRow, LegRow, RotationRow, RouteRow, WorstRow
+from streamz_actors import Windowed
 
 
 def carrier_rows(table: Mapping[str, CarrierStats]) -> dict[str, CarrierRow]:
@@ -45,6 +46,31 @@ def alert_row(alert: Alert) -> AlertRow:
         alert.visib,
         iso(alert.observed),
     )
+
+
+def hour_rows(table: Mapping[Windowed[str], Hour]) -> dict[tuple[str, str], HourRow]:
+    return {
+        (key.key, iso(key.start)): (hour.flights, hour.dep_delay_sum, hour.dep_delay_count)
+        for key, hour in table.items()
+    }
+
+
+def rotation_rows(table: Mapping[Windowed[str], Rotation]) -> dict[tuple[str, str], RotationRow]:
+    return {
+        (key.key, iso(key.start)): (iso(key.end), rotation.flights, rotation.air_time)
+        for key, rotation in table.items()
+    }
+
+
+def leg_row(leg: Leg) -> LegRow:
+    return (iso(leg.scheduled), leg.carrier, leg.flight, leg.origin, leg.dest, iso(leg.landed), leg.arr_delay)
+
+
+def worst_rows(table: Mapping[str, Worst]) -> dict[str, list[WorstRow]]:
+    return {
+        day: [(route.route, route.arr_delay_sum, route.arr_delay_count) for route in worst.routes]
+        for day, worst in table.items()
+    }
 
 
 def iso(milliseconds: int) -> str:

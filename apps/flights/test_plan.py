@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.flights import plan
-from apps.flights.models import Flight, Weather
+from apps.flights.models import Flight, Landing, Weather
 from apps.flights.plan import Arrival, FeedMismatch
 from streamz_actors.types import TopicPartition
 
@@ -26,6 +26,15 @@ def test_without_disorder_arrival_is_by_event_time(fs: list[Flight], ws: list[We
     order = [arrival.timestamp for arrival in arrivals]
     assert order == sorted(order)
     assert len(arrivals) == len(fs) + len(ws)
+
+
+def test_a_flight_that_was_in_the_air_lands_after_its_delay_and_its_time_there() -> None:
+    flown = Flight("UA", 1, "EWR", "IAH", 10 * MINUTE, 0, 0, 0, dep_delay=-2, arr_delay=5, air_time=200)
+    diverted = Flight("UA", 2, "EWR", "IAH", 10 * MINUTE, 0, 0, 0, dep_delay=3)
+    one, other, landing = plan.events([flown, diverted], [])
+    assert (one.topic, other.topic, landing.topic) == ("flights", "flights", "landings")
+    assert landing.value == Landing(flown.leg, 208 * MINUTE, 5)
+    assert (landing.key, landing.timestamp) == (flown.leg, 208 * MINUTE)
 
 
 @given(times)
