@@ -5,7 +5,7 @@ must know the size.) The key stands in front, so that `key_part` gives what its 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from streamz_actors.errors import DecodeError, EncodeError
@@ -41,6 +41,12 @@ def windowed_format(write_key: Callable[[Any], bytes | None], read_key: Callable
 def key_part(raw: bytes) -> bytes:
     """The encoded key of a windowed one."""
     return raw[: -_BOUNDS.size]
+
+
+def key_parts(raws: Sequence[bytes | None]) -> list[bytes | None]:
+    """A column of `key_part`; None stays None."""
+    size = -_BOUNDS.size
+    return [raw and raw[:size] for raw in raws]
 
 
 def bounds(start: int, end: int) -> bytes:

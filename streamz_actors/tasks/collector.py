@@ -11,7 +11,7 @@ from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import ProduceError, TopologyError
 from streamz_actors.serde.schema import is_windowed
-from streamz_actors.serde.windowed import key_part
+from streamz_actors.serde.windowed import key_part, key_parts
 from streamz_actors.transport.abc import Delivery, Producer
 from streamz_actors.types import Headers, RecordMetadata, TopicPartition, partition_of
 
@@ -52,6 +52,21 @@ class Columns:
         self.timestamps.extend(timestamps)
 
 
+class Homes(dict[bytes | None, int]):
+    """The partitions of keys, each computed when it is asked for first. Rows without a key go round, turn by turn."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
+        self.turn = 0
+
+    def __missing__(self, key: bytes | None) -> int:
+        if key is None:
+            return self.turn % self._count
+        self[key] = partition = partition_of(key, self._count)
+        return partition
+
+
 class RecordCollector(Collector):
     """Of one worker. `failed` is called with the first send that nobody waits for and that was not delivered.
 
@@ -67,7 +82,7 @@ class RecordCollector(Collector):
     ) -> None:
         self._producer, self._counts, self._failed, self._windowed = producer, counts, failed, windowed
         self._pending: dict[TopicPartition, Columns] = {}
-        self._partition_of: dict[tuple[str, int], dict[bytes, int]] = {}
+        self._partition_of: dict[tuple[str, int], Homes] = {}
         self._scheduled = False
         self._outstanding = 0
         self._deliveries: set[asyncio.Future[Delivery]] = set()
@@ -99,7 +114,15 @@ class RecordCollector(Collector):
         if count == 1:
             self._columns(topic, 0).extend(keys, values, timestamps, headers)
             return
-        for partition, rows in enumerate(self._spread(topic, keys, count)):
+        homes = self._homes(topic, keys, count)
+        if homes and homes.count(homes[0]) == len(homes):
+            # So it is wherever keys stay what they were.
+            self._columns(topic, homes[0]).extend(keys, values, timestamps, headers)
+            return
+        spread: list[list[int]] = [[] for _ in range(count)]
+        for row, partition in enumerate(homes):
+            spread[partition].append(row)
+        for partition, rows in enumerate(spread):
             if not rows:
                 continue
             if len(rows) == 1:
@@ -112,22 +135,16 @@ class RecordCollector(Collector):
                 pick(keys), pick(values), pick(timestamps), None if headers is None else pick(headers)
             )
 
-    def _spread(self, topic: str, keys: Sequence[bytes | None], count: int) -> list[list[int]]:
-        """Row numbers by partition."""
-        known = self._partition_of.setdefault((topic, count), {})
+    def _homes(self, topic: str, keys: Sequence[bytes | None], count: int) -> list[int]:
+        """The partition of each row."""
+        known = self._partition_of.get((topic, count))
+        if known is None:
+            known = self._partition_of[topic, count] = Homes(count)
         if len(known) > CACHED_KEYS:
             known.clear()
-        rows: list[list[int]] = [[] for _ in range(count)]
-        for row, key in enumerate(keys):
-            try:
-                rows[known[key]].append(row)  # type: ignore[index]  # None is never known
-            except KeyError:
-                if key is None:
-                    rows[self._turn % count].append(row)
-                else:
-                    known[key] = partition = self._home(topic, key, count)
-                    rows[partition].append(row)
-        return rows
+        known.turn = self._turn
+        # A key comes back; in the same window it hardly ever does.
+        return list(map(known.__getitem__, key_parts(keys) if topic in self._windowed else keys))
 
     def _home(self, topic: str, key: bytes, count: int) -> int:
         return partition_of(key_part(key) if topic in self._windowed else key, count)
