@@ -336,13 +336,19 @@ class JoinStreams(Operator):
     def _meet(self, results: Results, row: int, key: bytes, time: int, value: Any, found: Rows) -> None:
         _, theirs = self._sides
         decode, waiting, left = theirs.value.decode, theirs.waiting, self._left
+        lefts, rights = results.lefts, results.rights
         for other_time, payload in found:
             if waiting is not None:
                 waiting.remove(other_time, key)
+            results.rows.append(row)
+            results.keys.append(key)
+            results.timestamps.append(max(other_time, time))
             if left:
-                results.add(row, key, max(time, other_time), value, decode(payload))
+                lefts.append(value)
+                rights.append(decode(payload))
             else:
-                results.add(row, key, max(time, other_time), decode(payload), value)
+                lefts.append(decode(payload))
+                rights.append(value)
 
     def _meet_itself(self, results: Results, row: int, key: bytes, time: int, value: Any) -> None:
         """The row as a right one, of a stream whose left rows have it already."""

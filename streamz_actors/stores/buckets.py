@@ -5,6 +5,9 @@
 
 So a commit writes of each key what came last and no more, however much a single key has. What belongs to a stretch of
 time is found with one look-up for each segment and each chunk that it touches.
+
+Most keys have a row or two. These stay as they are written, in memory too: nothing is made of them before somebody
+finds them, nothing is left to do at the commit, and the garbage collector has nothing to walk.
 """
 
 from bisect import bisect_left
@@ -12,11 +15,14 @@ from collections.abc import Collection, Sequence
 from struct import Struct
 from typing import Any, Final
 
-from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.logged import Held, LoggedStore
 from streamz_actors.stores.segments import START, Segments
 
 FULL: Final = 1_024
 """Bytes from which on a chunk is full: this much is written again at each commit for one new record."""
+
+SHORT: Final = 256
+"""Bytes up to which a chunk is searched as it is written."""
 
 NUMBER: Final = Struct(">I")
 OPEN: Final = NUMBER.pack(0)
@@ -26,10 +32,18 @@ ROW: Final = Struct(">qI")
 LONE: Final = Struct(">IqI")
 """No spans, and a row."""
 
+ROWS: Final = NUMBER.size
+"""Where the rows begin of what has no spans."""
+
 Row = tuple[int, bytes]
 """A time in ms, and what came then."""
 
 Rows = Sequence[Row]
+
+NOTHING: Final = (None, 0)
+
+BEHIND: Final = b"\xff"
+"""Behind every place."""
 
 Span = tuple[int, int]
 """Of a full chunk: the latest time in it and in all before it, and its own earliest."""
@@ -37,11 +51,14 @@ Span = tuple[int, int]
 Chunk = list[Any]
 """The spans of the full chunks before it, in a tuple; then rows, by time and, at one time, as they came."""
 
+Kept = bytes | Chunk
+"""A chunk; or a short one without spans, as it is written. It is held with the latest time in it, or a later one."""
+
 
 class Buckets:
     """`retention` in ms, counted from the newest time that came: what is older is neither taken nor found."""
 
-    __slots__ = ("_length", "_logged", "_newest", "_noted", "_segments", "retention")
+    __slots__ = ("_ages", "_empty", "_length", "_logged", "_newest", "_next_empty", "_noted", "_segments", "retention")
 
     def __init__(self, logged: LoggedStore, retention: int) -> None:
         self._logged, self.retention = logged, retention
@@ -50,12 +67,18 @@ class Buckets:
         self._newest: int | None = None
         """None until the first use: only then is the store restored."""
         self._noted = True
+        self._ages = logged.ages
+        self._empty = self._next_empty = BEHIND
+        """From this place on, what is not at hand is nowhere: these segments began when the last but one generation of
+        what is at hand did, or later. It moves to the next one when another generation begins.
+        """
 
     @property
     def newest(self) -> int:
         """The highest time that came."""
         if self._newest is None:
             self._newest = self._logged.moment
+            self._empty = self._next_empty = self._behind()
         return self._newest
 
     def settle(self) -> None:
@@ -103,18 +126,26 @@ class Buckets:
             self._newest, self._noted = time, False
         elif time <= newest - self.retention:
             return False
-        logged = self._logged
-        chunk: Chunk | None = (logged.overlay.get(place) or logged.find(place))[0]
+        overlay = self._logged.overlay
+        chunk, latest = self._held(overlay, place)
         if chunk is None:
-            chunk = [(), (time, payload)]
-        elif len(chunk) == 1 or chunk[-1][0] <= time:
+            chunk, latest = LONE.pack(0, time, len(payload)) + payload, time
+        elif type(chunk) is bytes and time >= latest and len(chunk) <= SHORT:
+            chunk, latest = chunk + ROW.pack(time, len(payload)) + payload, time
+        else:
+            self._add_to(chunk if type(chunk) is list else _parsed(chunk), place, max(time, latest), time, payload)
+            return True
+        overlay[place] = (chunk, chunk, latest)
+        return True
+
+    def _add_to(self, chunk: Chunk, place: bytes, latest: int, time: int, payload: bytes) -> None:
+        if len(chunk) == 1 or chunk[-1][0] <= time:
             chunk.append((time, payload))
         else:
             chunk.insert(bisect_left(chunk, (time + 1,), 1), (time, payload))
         if len(chunk) * (len(payload) + ROW.size) > FULL and len(chunk) > 2:
             self._close(place, chunk)
-        logged.keep(place, chunk, time)
-        return True
+        self._logged.keep(place, chunk, latest)
 
     def _close(self, place: bytes, chunk: Chunk) -> None:
         """Moves the rows of an open chunk into one of their own."""
@@ -129,9 +160,11 @@ class Buckets:
 
         `place` is that of the key and `time`, if somebody has it: mostly it is the only one.
         """
-        oldest = self.oldest
-        if earliest < oldest:
-            earliest = oldest
+        newest = self.newest if self._newest is None else self._newest
+        if latest > newest:
+            latest = newest
+        if earliest <= newest - self.retention:
+            earliest = newest - self.retention + 1
         if earliest > latest:
             return ()
         if place is not None:
@@ -144,10 +177,11 @@ class Buckets:
         return rows
 
     def _found(self, place: bytes, earliest: int, latest: int) -> Rows:
-        logged = self._logged
-        chunk: Chunk | None = (logged.overlay.get(place) or logged.find(place))[0]
+        chunk, _ = self._held(self._logged.overlay, place)
         if chunk is None:
             return ()
+        if type(chunk) is bytes:
+            return _rows_written(chunk, earliest, latest)
         if not chunk[0]:
             return rows_of(chunk, earliest, latest)
         rows = self._from_full(place, chunk[0], earliest, latest)
@@ -160,8 +194,31 @@ class Buckets:
         get = self._logged.get
         for number in range(bisect_left(spans, (earliest,)), len(spans)):
             if spans[number][1] <= latest:
-                rows += rows_of(get(_numbered(place, number + 1)), earliest, latest)
+                chunk = get(_numbered(place, number + 1))
+                rows += (_rows_written if type(chunk) is bytes else rows_of)(chunk, earliest, latest)
         return rows
+
+    def _held(self, overlay: dict[bytes, Held], place: bytes) -> tuple[Any, int]:
+        """The chunk at a place, None if there is none, and the latest time in it."""
+        logged = self._logged
+        held = overlay.get(place) or logged.lately(place)
+        if held is None:
+            if logged.ages != self._ages:
+                self._aged()
+            if place >= self._empty:
+                return NOTHING
+            held = logged.find(place)
+        return held[0], held[2]
+
+    def _aged(self) -> None:
+        """A generation has gone, or several."""
+        behind, ages = self._behind(), self._logged.ages
+        self._empty = self._next_empty if ages == self._ages + 1 else behind
+        self._next_empty, self._ages = behind, ages
+
+    def _behind(self) -> bytes:
+        """The first place of the segment behind the newest time."""
+        return START.pack(0 if self.newest < 0 else self._segments.start(self.newest) + self._length)
 
 
 def _numbered(place: bytes, number: int) -> bytes:
@@ -181,12 +238,25 @@ def _time(row: Row) -> int:
     return row[0]
 
 
-def write(chunk: Chunk) -> bytes:
+def _rows_written(raw: bytes, earliest: int, latest: int) -> list[Row]:
+    """As `rows_of`, of what has no spans."""
+    rows, at, unpack, size = [], ROWS, ROW.unpack_from, ROW.size
+    while at < len(raw):
+        time, length = unpack(raw, at)
+        if time > latest:
+            break
+        start = at + size
+        at = start + length
+        if time >= earliest:
+            rows.append((time, raw[start:at]))
+    return rows
+
+
+def write(chunk: Kept) -> bytes:
     """Count of spans, spans, rows."""
+    if isinstance(chunk, bytes):
+        return chunk
     spans = chunk[0]
-    if len(chunk) == 2 and not spans:  # of most keys
-        time, payload = chunk[1]
-        return LONE.pack(0, time, len(payload)) + payload  # type: ignore[no-any-return]  # a row's payload is bytes
     parts = [NUMBER.pack(len(spans)), *(SPAN.pack(*span) for span in spans)]
     pack = ROW.pack
     for time, payload in chunk[1:]:
@@ -195,12 +265,16 @@ def write(chunk: Chunk) -> bytes:
     return b"".join(parts)
 
 
-def read(raw: bytes) -> Chunk:
+def read(raw: bytes) -> Kept:
     if not raw:  # of the stream time beside the rows
         return [()]
+    return raw if len(raw) <= SHORT and raw.startswith(OPEN) else _parsed(raw)
+
+
+def _parsed(raw: bytes) -> Chunk:
     (count,) = NUMBER.unpack_from(raw)
-    at = NUMBER.size + count * SPAN.size
-    chunk: Chunk = [tuple(SPAN.iter_unpack(raw[NUMBER.size : at]))]
+    at = ROWS + count * SPAN.size
+    chunk: Chunk = [tuple(SPAN.iter_unpack(raw[ROWS:at]))]
     unpack, size = ROW.unpack_from, ROW.size
     while at < len(raw):
         time, length = unpack(raw, at)
@@ -208,4 +282,3 @@ def read(raw: bytes) -> Chunk:
         chunk.append((time, raw[at : at + length]))
         at += length
     return chunk
-

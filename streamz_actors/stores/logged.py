@@ -117,6 +117,8 @@ class LoggedStore:
         """Below it, everything goes at the end of the next flush; below which it has gone."""
         self.flushes = 0
         """How many flushes have come to their end."""
+        self.ages = 0
+        """How many generations of what is kept for reading have gone."""
         self._withdrawn: dict[int, tuple[Held, Held]] = {}
         """Writes taken back under a later one, by identity, with what stood before them."""
         self._bound = store.bound
@@ -128,6 +130,12 @@ class LoggedStore:
         """What is held under a key."""
         # What is held is never false: it has fields. Who reads many keys looks into the overlay without this call.
         return self.overlay.get(key) or self._young.get(key) or self._settled(key)
+
+    def lately(self, key: bytes) -> Held | None:
+        """What is held under a key that is not in the overlay, if it was written or looked at since the last generation
+        but one went; else None, and it may be in the store.
+        """
+        return self._young.get(key) or self._old.get(key)
 
     def _settled(self, key: bytes) -> Held:
         """What was not looked at lately: from the older generation of the cache, or from the store."""
@@ -169,6 +177,7 @@ class LoggedStore:
 
     def age(self) -> None:
         """Of the two generations of what is kept for reading, the older goes."""
+        self.ages += 1
         self._old, self._young = self._young, {}
         if self._flushing:  # nowhere else yet
             self._young.update(self._flushing)
@@ -274,6 +283,7 @@ class LoggedStore:
     def drop(self) -> None:
         """Forgets everything that is not committed, and the cache."""
         self.overlay, self._flushing, self._young, self._old = {}, {}, {}, {}
+        self.ages += 2
         self._withdrawn.clear()
 
     # -- time: of stores whose keys begin with one

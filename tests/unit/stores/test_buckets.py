@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamz_actors.stores import buckets
 from streamz_actors.stores.buckets import FULL, Buckets, Row
-from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.logged import Held, LoggedStore
 from streamz_actors.stores.memory import MemoryBackend
 from tests.unit.stores.test_timebuffer import commit
 
@@ -89,10 +89,63 @@ def test_whole_segments_go_with_the_time() -> None:
     assert [key for key, _ in store.store.scan(b"\0")] == [(180_000).to_bytes(8, "big") + b"a" + bytes(4)]
 
 
+class Asked(LoggedStore):
+    """Remembers what was looked for in the store itself."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store, buckets.write, _written, _read, immutable=True)
+        self.asked: list[bytes] = []
+
+    def find(self, key: bytes) -> Held:
+        self.asked.append(key)
+        return super().find(key)
+
+
+def test_the_store_is_not_asked_for_segments_that_began_under_our_eyes() -> None:
+    store = Asked(logged().store)
+    rows = Buckets(store, 10_000)
+    for time in range(0, 300_000, 1_000):
+        add(rows, b"%d" % (time % 7), time, b"x")
+        assert not rows.between(b"nobody", time - 10_000, time)
+        if time % 40_000 == 0:
+            rows.settle()
+            commit(store)
+        if time % 100_000 == 0:
+            store.age()
+    assert not store.asked
+
+
+def test_the_store_is_asked_once_two_generations_have_gone_and_after_a_restart() -> None:
+    store = Asked(logged().store)
+    rows = Buckets(store, 100_000)
+    add(rows, b"a", 5, b"x")
+    rows.settle()
+    commit(store)
+    for _ in range(2):
+        store.age()
+        assert not rows.between(b"c", 0, 9)
+        assert found(rows, b"a", 0, 9) == [(5, b"x")]
+        add(rows, b"b", 70_000, b"y")  # in a later segment, of which all is at hand
+        assert not rows.between(b"c", 70_000, 80_000)
+    assert set(store.asked) == {rows.place(b"a", 5), rows.place(b"c", 5)}
+    again = Asked(store.store)
+    assert found(Buckets(again, 100_000), b"a", 0, 9) == [(5, b"x")]
+    assert again.asked
+
+
+def test_rows_stay_in_order_when_a_short_chunk_becomes_a_long_one() -> None:
+    store = logged()
+    rows = Buckets(store, 10_000)
+    for time in (50, 10, 30, 30, 20, 60, 40):
+        add(rows, b"a", time, b"%d" % time * 40)
+        commit(store)
+    assert [time for time, _ in found(rows, b"a", 0, 100)] == [10, 20, 30, 30, 40, 50, 60]
+
+
 Move = tuple[str, bytes, int, int]
 moves: st.SearchStrategy[list[Move]] = st.lists(
     st.tuples(
-        st.sampled_from(["add", "add", "add", "commit", "restart"]),
+        st.sampled_from(["add", "add", "add", "commit", "age", "restart"]),
         st.sampled_from([b"a", b"ab"]),
         st.one_of(st.integers(0, 100), st.integers(59_990, 60_100), st.integers(0, 130_000)),
         st.integers(0, 600),
@@ -115,6 +168,8 @@ def test_what_is_found_is_what_a_list_holds(retention: int, moves: list[Move]) -
             assert add(rows, key, time, payload) == taken
             if taken:
                 model.append((key, time, payload))
+        elif what == "age":
+            store.age()
         else:
             rows.settle()
             commit(store)
