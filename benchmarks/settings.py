@@ -46,7 +46,7 @@ TABLE: Final = (
      "update: the account, then end and start (ours, hand, sessions of kstreams), the start (other windows of "
      "kstreams), or nothing (Quix: both are in the value); its partition is the account's"),
     ("W3j", "the second topic: a JSON shipment of about 100 bytes for each order, 2 to 8 s later; from 0 to 10 s "
-     "after an order they meet, which is 1.1 shipments an order; no grace; records of both topics count"),
+     "after an order they meet, which is 1.1 shipments an order; grace: 1 s; records of both topics count"),
     ("decoding in W1, W3, W4", "into a typed object: msgspec (hand, ours), Jackson (kstreams), faust.Record; Quix: "
      "into a dict, by orjson, its default. In W2 nobody reads the value"),
     ("encoding", "W1: the bytes go on as they came (hand; ours, as a value that nobody can have changed), encoded anew "

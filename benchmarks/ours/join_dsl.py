@@ -5,7 +5,8 @@ import os
 from benchmarks.ours.base import INPUT, OUTPUT, Order, make_app, topic
 from streamz_actors import JoinWindow, Record
 
-WITHIN = JoinWindow(before=0, after=10)
+WITHIN = JoinWindow(before=0, after=10, grace=1)
+"""The grace keeps what is just 10 s old for when both sides have reached the same millisecond."""
 
 
 class Shipment(Record, frozen=True):

@@ -28,6 +28,7 @@ final class Windows {
     private static final Duration GAP = Duration.ofSeconds(10);
     private static final Duration SLIDING = Duration.ofSeconds(200);
     private static final Duration WITHIN = Duration.ofSeconds(10);
+    private static final Duration GRACE = Duration.ofSeconds(1);
 
     private Windows() {
     }
@@ -56,7 +57,8 @@ final class Windows {
     }
 
     static void join(StreamsBuilder builder, String input, String shipments, String output) {
-        JoinWindows within = JoinWindows.ofTimeDifferenceWithNoGrace(WITHIN).before(Duration.ZERO);
+        // The grace keeps what is just WITHIN old for when both sides have reached the same millisecond.
+        JoinWindows within = JoinWindows.ofTimeDifferenceAndGrace(WITHIN, GRACE).before(Duration.ZERO);
         builder.stream(input, Consumed.with(Records.TEXT, Records.ORDER))
             .join(
                 builder.stream(shipments, Consumed.with(Records.TEXT, Records.SHIPMENT)),
