@@ -55,7 +55,7 @@ for text in line.makefile():
             sys.exit(0)
 if mode == "stubborn":
     time.sleep(60)
-os.write(1, f"process {{number}} was left alone\n".encode())  # at once: all write to one pipe
+os.write(1, f"process {{number}} was left alone\\n".encode())  # at once: all write to one pipe
 """
 
 
