@@ -124,13 +124,13 @@ class Batch:
 
     def encoded_keys(self, schema: Schema[Any]) -> list[bytes | None]:
         """Keys as `schema` writes them: as they came where it is theirs. Raises EncodeError saying where."""
-        if self.raw_keys is not None and schema == self.key_schema:
+        if self.raw_keys is not None and (schema is self.key_schema or schema == self.key_schema):
             return self.raw_keys
         return self.encode("key", schema, self.keys)
 
     def encoded_values(self, schema: Schema[Any]) -> list[bytes | None]:
         """As `encoded_keys`."""
-        if self.raw_values is not None and schema == self.value_schema:
+        if self.raw_values is not None and (schema is self.value_schema or schema == self.value_schema):
             return self.raw_values
         return self.encode("value", schema, self.values)
 
@@ -208,7 +208,21 @@ class Batch:
         return self._columns(lambda column: [column[index] for index in indices])
 
     def slice(self, start: int, stop: int) -> "Batch":
-        return self._columns(lambda column: column[start:stop])
+        """Written out: inputs that take turns are cut into pieces of a row or two."""
+        part, rows = Batch.__new__(Batch), slice(start, stop)
+        part.origin, part.key_schema, part.value_schema = self.origin, self.key_schema, self.value_schema
+        part._chosen = None
+        part.offsets, part.timestamps = self.offsets[rows], self.timestamps[rows]
+        keys, values, raw_keys, raw_values = self._keys, self._values, self.raw_keys, self.raw_values
+        headers, olds, branches = self.headers, self.olds, self.branches
+        part._keys = None if keys is None else keys[rows]
+        part._values = None if values is None else values[rows]
+        part.raw_keys = None if raw_keys is None else raw_keys[rows]
+        part.raw_values = None if raw_values is None else raw_values[rows]
+        part.headers = None if headers is None else headers[rows]
+        part.olds = None if olds is None else olds[rows]
+        part.branches = None if branches is None else branches[rows]
+        return part
 
     def rows(self) -> "Iterable[Batch]":
         """Each row as a batch of one."""

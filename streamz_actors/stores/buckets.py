@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from struct import Struct
 from typing import Any, Final
 
-from streamz_actors.stores.logged import Held, LoggedStore
+from streamz_actors.stores.logged import ABSENT, Held, LoggedStore
 from streamz_actors.stores.segments import START, Segments
 
 FULL: Final = 1_024
@@ -39,8 +39,6 @@ Row = tuple[int, bytes]
 """A time in ms, and what came then."""
 
 Rows = Sequence[Row]
-
-NOTHING: Final = (None, 0)
 
 BEHIND: Final = b"\xff"
 """Behind every place."""
@@ -127,7 +125,7 @@ class Buckets:
         elif time <= newest - self.retention:
             return False
         overlay = self._logged.overlay
-        chunk, latest = self._held(overlay, place)
+        chunk, _, latest = overlay.get(place) or self._settled(place)
         if chunk is None:
             chunk, latest = LONE.pack(0, time, len(payload)) + payload, time
         elif type(chunk) is bytes and time >= latest and len(chunk) <= SHORT:
@@ -177,7 +175,7 @@ class Buckets:
         return rows
 
     def _found(self, place: bytes, earliest: int, latest: int) -> Rows:
-        chunk, _ = self._held(self._logged.overlay, place)
+        chunk: Any = (self._logged.overlay.get(place) or self._settled(place))[0]
         if chunk is None:
             return ()
         if type(chunk) is bytes:
@@ -198,17 +196,15 @@ class Buckets:
                 rows += (_rows_written if type(chunk) is bytes else rows_of)(chunk, earliest, latest)
         return rows
 
-    def _held(self, overlay: dict[bytes, Held], place: bytes) -> tuple[Any, int]:
-        """The chunk at a place, None if there is none, and the latest time in it."""
+    def _settled(self, place: bytes) -> Held:
+        """What is held at a place that is not in the overlay."""
         logged = self._logged
-        held = overlay.get(place) or logged.lately(place)
-        if held is None:
-            if logged.ages != self._ages:
-                self._aged()
-            if place >= self._empty:
-                return NOTHING
-            held = logged.find(place)
-        return held[0], held[2]
+        held = logged.lately(place)
+        if held is not None:
+            return held
+        if logged.ages != self._ages:
+            self._aged()
+        return ABSENT if place >= self._empty else logged.find(place)
 
     def _aged(self) -> None:
         """A generation has gone, or several."""
