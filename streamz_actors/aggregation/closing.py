@@ -1,7 +1,7 @@
 """Windows of one size that have closed: which, and what they hold; and closing by the wall clock when input stops."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from streamz_actors.clock import Clock
 from streamz_actors.serde.schema import Schema
@@ -17,16 +17,29 @@ class Closed(NamedTuple):
     timestamp: int
 
 
+class Shape(Protocol):
+    """How windows lie in entries of the store."""
+
+    length: int
+    """Ms from the time that an entry's key begins with to the next one's."""
+    value: Schema[Any]
+    """Of an entry."""
+
+    def opened(self, rows: list[Closed], since: int, until: int) -> list[Closed]:
+        """The windows in entries that begin at since <= ms < until."""
+        ...
+
+
 class Closing:
     """Of windows that begin at every multiple of `advance`, and that close `retention` ms after they begin.
 
     Once they are committed, windows are found in the store in the order of their starts. Of what was written since,
-    the keys are remembered by start, for as long as they may be missing in the store: in two generations, since what
-    is written while a flush is under way is in the next one.
+    the keys are remembered by the times they begin with, for as long as they may be missing in the store: in two
+    generations, since what is written while a flush is under way is in the next one.
     """
 
-    def __init__(self, logged: LoggedStore, value: Schema[Any], advance: int, retention: int) -> None:
-        self._logged, self._value, self._advance, self._retention = logged, value, advance, retention
+    def __init__(self, logged: LoggedStore, shape: Shape, advance: int, retention: int) -> None:
+        self._logged, self._shape, self._advance, self._retention = logged, shape, advance, retention
         self.edge = 0
         """The first start of a window that has not closed."""
         self._young: dict[int, set[bytes]] = {}
@@ -48,37 +61,37 @@ class Closing:
                 edge = reached
                 yield row, edge
 
-    def wrote(self, starts: Sequence[int], keys: Iterable[bytes]) -> None:
-        """Windows were written."""
+    def wrote(self, times: Sequence[int], keys: Iterable[bytes]) -> None:
+        """Entries were written, whose keys begin with these times."""
         self._turn()
         young = self._young
-        distinct = set(starts)
+        distinct = set(times)
         if len(distinct) == 1:
-            young.setdefault(starts[0], set()).update(keys)
+            young.setdefault(times[0], set()).update(keys)
             return
-        for start in distinct:
-            young.setdefault(start, set())
-        for start, key in zip(starts, keys, strict=True):
-            young[start].add(key)
+        for time in distinct:
+            young.setdefault(time, set())
+        for time, key in zip(times, keys, strict=True):
+            young[time].add(key)
 
     def close(self, edge: int) -> list[Closed]:
         """Moves the edge. What is in the windows before it, in the order of their starts, then of encoded keys."""
         self._turn()
+        since, self.edge = self.edge, edge
+        shape, length = self._shape, self._shape.length
         fresh: set[bytes] = set()
         for written in (self._young, self._old):
-            for start in [start for start in written if start < edge]:
-                fresh |= written.pop(start)
-        stored = self._logged.store.scan(START.pack(self.edge), START.pack(edge))
-        self.edge = edge
-        decode = self._value.decode
+            for time in [time for time in written if time < edge]:
+                fresh |= written.pop(time) if time + length <= edge else written[time]
+        decode = shape.value.decode
         rows: list[Closed] = []
-        for key, raw in stored:
+        for key, raw in self._logged.store.scan(START.pack(since - since % length), START.pack(edge)):
             if key not in fresh:
                 timestamp, value = unstamp(raw)
                 rows.append(Closed(key, decode(value), timestamp))
-        if fresh:
-            rows += self._held(fresh)
-            rows.sort(key=_key)
+        rows += self._held(fresh)
+        rows = shape.opened(rows, since, edge)
+        rows.sort(key=_key)
         return rows
 
     def _held(self, keys: Iterable[bytes]) -> Iterable[Closed]:

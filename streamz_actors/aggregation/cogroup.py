@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from streamz_actors.aggregation.bundled import entries_of
 from streamz_actors.aggregation.entries import Entries, Results
 from streamz_actors.aggregation.folding import Folding
 from streamz_actors.aggregation.lines import Lines, spread_of
@@ -22,7 +23,6 @@ from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.stores.logged import MOMENT, NEVER, LoggedStore, unstamp
-from streamz_actors.stores.segments import START
 from streamz_actors.stores.spans import SpanStore
 from streamz_actors.windows.definitions import Session, Sliding
 
@@ -85,8 +85,8 @@ def time_parts(
             if state not in clocks:
                 clocks[state] = Times(state.logged, len(parents))
             lateness = Lateness(folding.what, place, on_late)
-            timeline = GroupTimeline(state.logged, spec, window, lateness, clocks[state], writer)
-            return GroupWindows(Entries(state.logged, spec, folding), timeline, window)
+            entries = entries_of(state.logged, spec, folding, window.advance)
+            return GroupWindows(entries, GroupTimeline(entries, spec, window, lateness, clocks[state], writer), window)
 
         return Node(
             spec.name,
@@ -135,9 +135,9 @@ class GroupTimeline(Timeline):
     """The stream time of one group."""
 
     def __init__(
-        self, logged: LoggedStore, spec: StoreSpec, window: Aligned, lateness: Lateness, times: Times, writer: int
+        self, entries: Entries, spec: StoreSpec, window: Aligned, lateness: Lateness, times: Times, writer: int
     ) -> None:
-        super().__init__(logged, spec, window, lateness)
+        super().__init__(entries, spec, window, lateness)
         self._times, self._writer = times, writer
 
     @property
@@ -165,9 +165,7 @@ class GroupTimeline(Timeline):
         if self.moment > self._noted:
             self._noted = times.observed[self._writer] = self.moment
             times.save()
-        if self.oldest - self._expired >= self._window.advance:
-            self._expired = self.oldest
-            self._logged.expire(START.pack(self.oldest))
+        self._expire(self.oldest)
 
 
 class GroupWindows(Operator):
@@ -186,22 +184,20 @@ class GroupWindows(Operator):
         if not len(lines):
             timeline.settle()
             return None
-        raws = lines.of(raws)
-        results = await self._fold(batch, lines, entries.keys(lines, raws))
+        results = await self._fold(batch, lines, raws)
         timeline.settle()
         return None if self.silent else entries.changes(batch, lines, raws, results, lambda start: start + size)
 
-    async def _fold(self, batch: Batch, lines: Lines, keys: list[bytes]) -> Results:
-        entries, timeline, starts = self._entries, self._timeline, lines.starts
-        highest = max(starts)
-        if min(starts) >= timeline.oldest + max(0, highest - timeline.newest):
+    async def _fold(self, batch: Batch, lines: Lines, raws: list[bytes]) -> Results:
+        entries, timeline, highest = self._entries, self._timeline, lines.highest
+        if min(lines.firsts) >= timeline.oldest + max(0, highest - timeline.newest):
             timeline.wrote(highest)
-            return await entries.fold(batch, lines, keys, self.olds)
+            return await entries.fold(batch, lines, entries.keys(lines, raws), self.olds)
         results = Results([], [], [])
-        for line, (start, key) in enumerate(zip(starts, keys, strict=True)):
-            one = lines.part(line, line + 1)
+        for row, start in zip(lines.of(range(len(batch))), lines.starts, strict=True):
+            one = lines.one(row, start)
             if start >= timeline.oldest:
-                part = await entries.fold(batch, one, [key], self.olds)
+                part = await entries.fold(batch, one, entries.keys(one, raws), self.olds)
             else:
                 # Another group is so far ahead that the store keeps this window no longer: it begins anew each time.
                 part = await entries.fold(batch, one, [NOWHERE], self.olds)

@@ -28,13 +28,15 @@ class Results:
 
 
 class Entries:
-    """Of one aggregation in one task."""
+    """Of one aggregation in one task. `value` is the schema of what is stored, `result` that of a window's value."""
 
-    def __init__(self, logged: LoggedStore, spec: StoreSpec, folding: Folding) -> None:
-        self.logged, self.value = logged, spec.value_schema
+    def __init__(self, logged: LoggedStore, spec: StoreSpec, folding: Folding, length: int) -> None:
+        """`length`: how far apart the times are, in ms, with which keys of the store begin."""
+        assert spec.layout is not None
+        self.logged, self.value, self.result = logged, spec.value_schema, spec.layout.value_schema
         self._key, self._windowed = spec.key_schema, windowed_around(spec.key_schema)
-        self._folding = folding
-        self._line = 0
+        self.length, self._folding = length, folding
+        self._at = 0
 
     def keyed(self, batch: Batch) -> tuple[Batch, list[bytes]]:
         """The rows that have a key, and their keys, encoded."""
@@ -45,32 +47,44 @@ class Entries:
         return batch.select(there), list(compress(raws, there))
 
     def keys(self, lines: Lines, raws: list[bytes]) -> list[bytes]:
-        """Where the entries of lines are, given the encoded keys of their rows."""
-        marks = {start: START.pack(start) for start in set(lines.starts)}
+        """Where the entries of lines are, given the encoded keys of all rows."""
+        raws, starts = lines.of(raws), lines.starts
+        marks = {start: START.pack(start) for start in set(starts)}
         if len(marks) == 1:
             (mark,) = marks.values()
             return [mark + raw for raw in raws]
-        return [marks[start] + raw for start, raw in zip(lines.starts, raws, strict=True)]
+        return [marks[start] + raw for start, raw in zip(starts, raws, strict=True)]
+
+    def beginnings(self, lines: Lines) -> list[int]:
+        """The time that each of `keys` begins with."""
+        return lines.starts
+
+    def opened(self, rows: list[Closed], since: int, until: int) -> list[Closed]:
+        """The windows in entries that begin at since <= ms < until: of this kind, an entry is one."""
+        return rows
 
     async def fold(self, batch: Batch, lines: Lines, keys: list[bytes], olds: bool) -> Results:
-        """Folds each line into its entry. Errors say which record it was."""
-        times = lines.of(batch.timestamps)
-        if self._folding.counting:
-            counts = counted(self.logged, keys, times)
-            values = [value for value, _, _ in counts]
-            before = [value - 1 or None for value in values] if olds else []
-            return Results(values, [time for _, _, time in counts], before)
+        """Folds each line into its entry; `keys` are those of the lines. Errors say which record it was."""
+        self._at = 0
         try:
-            return await self._folded(batch, lines, keys, times, olds)
+            return await self._folded(batch, lines, keys, olds)
         except EncodeError as error:
-            raise batch.misfit(f"{self._folding.what}: value", lines.row(self._line), error) from error
+            raise batch.misfit(f"{self._folding.what}: value", self._row(lines), error) from error
         except StreamzError:
             raise
         except Exception as error:
-            raise failure(self._folding.what, batch, lines.row(self._line), error) from error
+            raise failure(self._folding.what, batch, self._row(lines), error) from error
 
-    async def _folded(self, batch: Batch, lines: Lines, raws: list[bytes], times: list[int], olds: bool) -> Results:
-        folding, logged = self._folding, self.logged
+    def _row(self, lines: Lines) -> int:
+        """The row at hand."""
+        return int(lines.of(range(lines.numbers[-1] + 1))[self._at])
+
+    async def _folded(self, batch: Batch, lines: Lines, raws: list[bytes], olds: bool) -> Results:
+        folding, logged, times = self._folding, self.logged, lines.of(batch.timestamps)
+        if folding.counting:
+            counts = counted(logged, raws, times)
+            before = [count - 1 or None for count, _, _ in counts] if olds else []
+            return Results([count for count, _, _ in counts], [time for _, _, time in counts], before)
         initializer, step, asynchronous = folding.initializer, folding.step, folding.asynchronous
         overlay, find, decode, put = logged.overlay, logged.find, self.value.decode, logged.put
         logged.load(raws)
@@ -79,9 +93,9 @@ class Entries:
         before_each: Column = []
         values = lines.of(batch.values)
         keys = lines.of(batch.keys) if folding.reads_keys else values
-        self._line = -1
+        self._at = -1
         for raw, key, value, time in zip(raws, keys, values, times, strict=True):
-            self._line += 1
+            self._at += 1
             old, stored, last = overlay.get(raw) or find(raw)
             if stored is not None and old is None:
                 old = decode(stored)
@@ -104,15 +118,16 @@ class Entries:
     def changes(
         self, batch: Batch, lines: Lines, raws: list[bytes], results: Results, end: Callable[[int], int]
     ) -> Batch:
-        """Results under their windowed keys; `end` gives a window's end for its start."""
-        marks = {start: bounds(start, end(start)) for start in set(lines.starts)}
+        """Results under their windowed keys, given the encoded keys of all rows; `end` gives a window's end for its
+        start.
+        """
         return Batch(
             batch.origin,
-            batch.offsets if lines.rows is None else lines.of(batch.offsets),
+            batch.offsets if lines.rows is lines.counts is None else lines.of(batch.offsets),
             results.timestamps,
             self._windowed,
-            self.value,
-            raw_keys=[raw + marks[start] for raw, start in zip(raws, lines.starts, strict=True)],
+            self.result,
+            raw_keys=_shown_keys(lines, raws, end),
             values=results.values,
             headers=None if batch.headers is None else lines.of(batch.headers),
             olds=results.olds or None,
@@ -137,9 +152,20 @@ class Entries:
             offsets,
             [row.timestamp for row in closed],
             self._windowed,
-            self.value,
+            self.result,
             raw_keys=keys,
             values=[row.value for row in closed],
             headers=headers,
             olds=[None] * len(closed) if olds else None,
         )
+
+
+def _shown_keys(lines: Lines, raws: list[bytes], end: Callable[[int], int]) -> list[bytes | None]:
+    """The windowed key of each line."""
+    picked, firsts = lines.picked(raws), lines.firsts
+    if lines.counts is None:
+        marks = {start: bounds(start, end(start)) for start in set(firsts)}
+        return [raw + marks[start] for raw, start in zip(picked, firsts, strict=True)]
+    spans = list(zip(firsts, lines.counts, strict=True))
+    behind = {span: [bounds(start, end(start)) for start in lines.span(*span)] for span in set(spans)}
+    return [raw + mark for raw, span in zip(picked, spans, strict=True) for mark in behind[span]]

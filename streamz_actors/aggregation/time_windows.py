@@ -6,12 +6,15 @@
     4  each line is folded into the entry of its window and key; a result has the latest time of its records
     5  results leave: each change, or what has closed (`closing`)
 
-How entries lie in the store: `stores.windowed`.
+How entries lie in the store: `stores.windowed`, and `stores.bundles` for windows that overlap.
 """
 
+from collections.abc import Sequence
 from itertools import accumulate
+from operator import sub
 from typing import Any
 
+from streamz_actors.aggregation.bundled import entries_of
 from streamz_actors.aggregation.closing import Closed, Closing, Idle
 from streamz_actors.aggregation.entries import Entries
 from streamz_actors.aggregation.folding import Folding
@@ -20,8 +23,10 @@ from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Layout, Node, Operator, Place, StoreSpec
 from streamz_actors.dataflow.topics import Topic
+from streamz_actors.serde.packed import packed_by_column
 from streamz_actors.serde.schema import Schema
-from streamz_actors.stores.logged import NEVER, LoggedStore
+from streamz_actors.stores.bundles import BundledWindows, Bundles
+from streamz_actors.stores.logged import NEVER
 from streamz_actors.stores.segments import START
 from streamz_actors.stores.windowed import AlignedWindows, OneWindow
 from streamz_actors.types import Headers, TopicPartition
@@ -32,7 +37,11 @@ Aligned = Tumbling | Hopping
 
 def time_state(window: Aligned, value: Schema[Any], retention: int) -> tuple[Schema[Any], Layout, int | None]:
     kept = max(retention, window.retention)
-    return value, AlignedWindows(value, window.size, window.advance, kept), kept
+    if window.advance == window.size:
+        return value, AlignedWindows(value, window.size, window.advance, kept), kept
+    bundles = Bundles(value, window.size, window.advance)
+    schema = packed_by_column(f"hopping/1/{bundles.slots}/{value.codec}", bundles.pack, bundles.unpack)
+    return schema, BundledWindows(bundles, window.size, kept), kept
 
 
 def unlimited_state(window: Unlimited, value: Schema[Any], retention: int) -> tuple[Schema[Any], Layout, int | None]:
@@ -52,10 +61,11 @@ def time_windows(
     """`close_on_idle` is in ms."""
 
     def build(place: Place) -> Operator:
-        entries = Entries(place.states[spec.name].logged, spec, folding)
+        advance = FOREVER if isinstance(window, Unlimited) else window.advance
+        entries = entries_of(place.states[spec.name].logged, spec, folding, advance)
         if isinstance(window, Unlimited):
             return Endless(entries, window)
-        timeline = Timeline(entries.logged, spec, window, Lateness(folding.what, place, on_late))
+        timeline = Timeline(entries, spec, window, Lateness(folding.what, place, on_late))
         if emit == "update":
             return Updates(entries, timeline, window)
         idle = None if close_on_idle is None else Idle(close_on_idle, place.clock)
@@ -80,8 +90,8 @@ def time_windows(
 class Timeline:
     """The stream time of one operator, kept in its store: what it makes late, and what of the store it lets go."""
 
-    def __init__(self, logged: LoggedStore, spec: StoreSpec, window: Aligned, lateness: Lateness) -> None:
-        self._logged, self._lateness, self._window = logged, lateness, window
+    def __init__(self, entries: Entries, spec: StoreSpec, window: Aligned, lateness: Lateness) -> None:
+        self._logged, self._length, self._lateness, self._window = entries.logged, entries.length, lateness, window
         self._kept = spec.retention or window.retention
         self._moment: int | None = None
         self._noted = self._expired = 0
@@ -104,19 +114,28 @@ class Timeline:
         """The lines whose windows still take records; the others are reported. Stream time moves on."""
         times, retention = batch.timestamps, self._window.retention
         before, self._moment = self.moment, max(self.moment, max(times))
-        if not lines.starts or min(lines.starts) > self._moment - retention:
+        if not lines.firsts or min(lines.firsts) > self._moment - retention:
             return lines
-        if tops is None:
-            tops = _maxima(times, before)
-        at = lines.of(tops)
-        mask = [start > top - retention for start, top in zip(lines.starts, at, strict=True)]
-        if all(mask):
+        reached = lines.picked(_maxima(times, before) if tops is None else tops)
+        if max(map(sub, reached, lines.firsts)) < retention:
             return lines
-        for line, alive in enumerate(mask):
-            if not alive:
-                start = lines.starts[line]
-                self._lateness.drop(batch, lines.row(line), at[line], (start, start + self._window.size))
-        return lines.only(mask)
+        return self._without_late(batch, lines, reached)
+
+    def _without_late(self, batch: Batch, lines: Lines, tops: Sequence[int]) -> Lines:
+        """Of a row's windows the first may have closed. `tops`: stream time at each row that is in windows."""
+        size, advance, retention = self._window.size, lines.advance, self._window.retention
+        rows: list[int] = []
+        firsts: list[int] = []
+        counts: list[int] = []
+        for row, first, count, top in zip(lines.numbers, lines.firsts, lines.each, tops, strict=True):
+            late = min(count, max(0, (top - retention - first) // advance + 1))
+            for start in lines.span(first, late):
+                self._lateness.drop(batch, row, top, (start, start + size))
+            if late < count:
+                rows.append(row)
+                firsts.append(first + late * advance)
+                counts.append(count - late)
+        return Lines(rows, firsts, None if lines.counts is None else counts, advance)
 
     def settle(self) -> None:
         """Stream time is logged with what it has led to, and windows that nobody reads any longer go."""
@@ -125,10 +144,14 @@ class Timeline:
             self._logged.note(max(self.moment, self._logged.moment))
         advance = self._window.advance
         oldest = self.moment // advance * advance - self._kept + 1
-        # In steps: each is an erasure of its own.
-        if oldest - self._expired >= advance:
-            self._expired = oldest
-            self._logged.expire(START.pack(oldest))
+        self._expire(oldest)
+
+    def _expire(self, oldest: int) -> None:
+        """Entries go whose windows all begin before that. In steps: each is an erasure of its own."""
+        below = oldest + self._window.advance - self._length
+        if below - self._expired >= self._length:
+            self._expired = below
+            self._logged.expire(START.pack(below))
 
 
 def _maxima(times: list[int], before: int) -> list[int]:
@@ -149,7 +172,6 @@ class Endless(Operator):
         lines = self._spread(batch.timestamps)
         if not len(lines):
             return None
-        raws = lines.of(raws)
         results = await self._entries.fold(batch, lines, self._entries.keys(lines, raws), self.olds)
         return None if self.silent else self._entries.changes(batch, lines, raws, results, lambda start: self._end)
 
@@ -169,7 +191,7 @@ class Updates(Operator):
         self._timeline.settle()
         if not len(lines):
             return None
-        raws, size = lines.of(raws), self._size
+        size = self._size
         results = await self._entries.fold(batch, lines, self._entries.keys(lines, raws), self.olds)
         return None if self.silent else self._entries.changes(batch, lines, raws, results, lambda start: start + size)
 
@@ -208,7 +230,7 @@ class Finals(Operator):
             done, found = last, closing.close(edge)
             closed += found
             rows += [row] * len(found)
-        await self._fold(batch, lines.part(done, len(lines)), raws)
+        await self._fold(batch, lines.part(done, len(lines.firsts)), raws)
         self._timeline.settle()
         if self.silent or not closed:
             return None
@@ -234,16 +256,16 @@ class Finals(Operator):
         """What is open; asked for the first time after the store is restored."""
         if self._closing is None:
             window, entries = self._window, self._entries
-            self._closing = Closing(entries.logged, entries.value, window.advance, window.retention)
+            self._closing = Closing(entries.logged, entries, window.advance, window.retention)
             self._closing.edge = self._closing.edge_at(self._timeline.moment)
         return self._closing
 
     async def _fold(self, batch: Batch, lines: Lines, raws: list[bytes]) -> None:
         if not len(lines):
             return
-        keys = self._entries.keys(lines, lines.of(raws))
+        keys = self._entries.keys(lines, raws)
         await self._entries.fold(batch, lines, keys, olds=False)
-        self._opened().wrote(lines.starts, keys)
+        self._opened().wrote(self._entries.beginnings(lines), keys)
 
     def _results(
         self, closed: list[Closed], origin: TopicPartition, offsets: list[int], headers: list[Headers] | None
