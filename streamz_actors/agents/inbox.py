@@ -41,6 +41,7 @@ class Inbox(Operator, Leg):
         self._behaviour, self._place, self._states = behaviour, place, states
         self._topics, self._calls, self._channels = topics, calls, channels
         self._lanes = tuple(Lane(place.wake, self._passed) for _ in range(concurrency))
+        self.width = concurrency
         self._unfinished = 0
         for lane in self._lanes:
             lane.eager = eager
@@ -155,6 +156,11 @@ class Inbox(Operator, Leg):
             task.done() or lane.timer_waits or not lane.busy
             for lane, task in zip(self._lanes, self._tasks, strict=False)
         )
+
+    def hurry(self, hurried: bool) -> None:
+        for lane in self._lanes:
+            lane.hurried = hurried
+            lane.poke()
 
     def flush(self) -> None:
         for outbox in self._outboxes:

@@ -36,6 +36,7 @@ class Lane:
         "eager",
         "hand",
         "holding",
+        "hurried",
         "rows",
         "timer_waits",
         "total",
@@ -60,6 +61,8 @@ class Lane:
         """Another object as soon as an iteration can no longer go on by itself: closed, or somebody else reads on."""
         self.closed = False
         """Nothing is given out: the worker stops, or its group rebalances."""
+        self.hurried = False
+        """A commit waits for what is here: no list waits for more events."""
         self.eager = False
         self.timer_waits = 0
         """Above 0 while the actor waits for a timer of the framework."""

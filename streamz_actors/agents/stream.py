@@ -70,7 +70,10 @@ class AgentStream(Generic[K, V]):
         return self._open(self._each(numbered))
 
     def take(self, n: int, within: float) -> AsyncIterator[list[V]]:
-        """Lists of `n` values, or fewer when `within` seconds have passed since the first of them."""
+        """Lists of `n` values, or fewer when `within` seconds have passed since the first of them.
+
+        Behind an operator that keeps state (a count, windows) a commit ends a list as well, for it waits for the event.
+        """
         if n < 1:
             raise UsageError(f"take(n={n}): at least one")
         return self._open(self._take(n, within))
@@ -151,14 +154,20 @@ class AgentStream(Generic[K, V]):
     async def _gather(self, n: int, within: float) -> None:
         """Fills the hand with up to `n` rows."""
         lane = self._lane
-        deadline = self._clock.monotonic() + within
-        timer = self._clock.call_later(within, lane.poke)
+        over = within <= 0
+
+        def end() -> None:
+            nonlocal over
+            over = True
+            lane.poke()
+
+        timer = self._clock.call_later(within, end)
         try:
             missing = n
             while missing:
                 if lane.ready():
                     missing -= lane.grab(missing)
-                elif self._clock.monotonic() >= deadline and not lane.closed:
+                elif (over or lane.hurried) and not lane.closed:
                     return
                 else:
                     lane.timer_waits += 1

@@ -76,6 +76,9 @@ class Leg(ABC):
     What comes of its rows goes on to the node's children within a step: the task takes it when `gives` says so.
     """
 
+    width = 1
+    """Rows that it works on at a time, at the most."""
+
     @property
     def gives(self) -> bool:
         """Whether rows wait to be taken. The place is to be woken when they come."""
@@ -116,6 +119,10 @@ class Leg(ABC):
     @abstractmethod
     def drained(self) -> bool:
         """Whether no actor has anything in hand, other than one that waits for a timer of the framework."""
+
+    @abstractmethod
+    def hurry(self, hurried: bool) -> None:
+        """While it is to hurry, nothing that is there waits for more to come."""
 
     @abstractmethod
     def flush(self) -> None:

@@ -154,6 +154,7 @@ class MapAsync(Operator, Leg):
         self._closed = False
         self._room = max(ROOM, 4 * limits.concurrency)
         self._pending = 0
+        self.width = limits.concurrency
 
     async def process(self, batch: Batch) -> None:
         keys: Sequence[bytes | None] = ()
@@ -362,6 +363,9 @@ class MapAsync(Operator, Leg):
 
     def drained(self) -> bool:
         return self._calling == self._pace.waits
+
+    def hurry(self, hurried: bool) -> None:
+        """No row waits for others."""
 
     def flush(self) -> None:
         """What has a result can be taken at once."""

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.node import Node, SourceNode
 from streamz_actors.dataflow.policies import Fail
+from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import DecodeError
 from streamz_actors.tasks.buffer import Opened, Poison
@@ -60,6 +62,24 @@ class Source:
                 1,
             )
         return batch.select(mask), None
+
+
+def opening(sub: SubTopology, failures: Failures, now: Callable[[], int]) -> Callable[[RawBatch], Opened]:
+    """How raw batches of a sub-topology's topics are opened: with what the nodes behind their source read."""
+    sources: dict[str, Source] = {}
+    for node in sub.nodes:
+        if not isinstance(node, SourceNode):
+            continue
+        behind = _behind(sub, node)
+        keys, values = any(each.reads_keys for each in behind), any(each.reads_values for each in behind)
+        for name in node.topic.names:
+            sources[name] = Source(node.topic, failures, now, keys=keys, values=values)
+    return lambda raw: sources[raw.topic].open(raw)
+
+
+def _behind(sub: SubTopology, node: Node) -> set[Node]:
+    found = set(sub.children[node])
+    return found.union(*(_behind(sub, child) for child in found))
 
 
 def _located(raw: RawBatch, row: int, error: DecodeError, mend: str) -> DecodeError:

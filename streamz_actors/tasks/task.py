@@ -19,10 +19,11 @@ from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import HandlerError, StreamzError, UsageError
 from streamz_actors.stores.abc import Shelf
 from streamz_actors.tables.mapping import State
-from streamz_actors.tasks.buffer import Buffer, Idle, Lag, Opened, Run, none_behind
+from streamz_actors.tasks.barrier import Barrier
+from streamz_actors.tasks.buffer import Buffer, Idle, Lag, Run, none_behind
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
-from streamz_actors.tasks.source import Source
+from streamz_actors.tasks.source import opening
 from streamz_actors.tasks.updates import Room, Updates
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import TopicPartition
@@ -78,9 +79,11 @@ class Task:
         self._failures, self._wake = failures, wake
         self._shelf: Shelf | None = None
         self._operators: dict[Node, Operator] = {}
-        self._legs: list[Leg] = []
+        self._legs: Sequence[Leg] = ()
         self._givers: list[tuple[Node, Leg]] = []
         """Of the legs, those that give rows to others."""
+        self.barrier = Barrier(sub, {}, clock.monotonic)
+        """The legs that a commit waits for."""
         self.agents: dict[str, Leg] = {}
         self._timed: list[Node] = []
         self._ticked: list[Node] = []
@@ -95,26 +98,13 @@ class Task:
         self._sources = sources
         self._asynchronous = any(node.asynchronous for node in sub.nodes)
         partitions = [TopicPartition(name, partition) for name, count in sub.topics.items() if partition < count]
-        openers = {name: Source(node.topic, failures, clock.now, **self._reads(node)) for name, node in sources.items()}
-
-        def open_(place: TopicPartition, raw: RawBatch) -> Opened:
-            return openers[place.topic].open(raw)
-
-        self.buffer = Buffer(partitions, open_, lag, Idle(max_idle, clock.monotonic))
+        opens = opening(sub, failures, clock.now)
+        self.buffer = Buffer(partitions, lambda _, raw: opens(raw), lag, Idle(max_idle, clock.monotonic))
 
     @property
     def partitions(self) -> frozenset[TopicPartition]:
         """The source partitions it reads."""
         return frozenset(self.buffer.partitions)
-
-    def _reads(self, source: Node) -> dict[str, bool]:
-        """Whether any node behind a source looks at decoded keys, and at decoded values."""
-        behind = self._behind(source)
-        return {"keys": any(node.reads_keys for node in behind), "values": any(node.reads_values for node in behind)}
-
-    def _behind(self, node: Node) -> set[Node]:
-        found = set(self.sub.children[node])
-        return found.union(*(self._behind(child) for child in found))
 
     # -- life
 
@@ -123,6 +113,7 @@ class Task:
         self._shelf = shelf
         self.own = dict(states)
         self.states = {**states, **globals_}
+        legs: dict[Node, Leg] = {}
         for node in self.sub.nodes:
             if isinstance(node, SourceNode):
                 continue
@@ -130,7 +121,7 @@ class Task:
             operator.silent = not self.sub.children[node]
             operator.olds = node in self.sub.olds
             if isinstance(operator, Leg):
-                self._legs.append(operator)
+                legs[node] = operator
                 if node.agent:
                     self.agents[node.name] = operator
                 if not operator.silent:
@@ -141,6 +132,8 @@ class Task:
                 self._ticked.append(node)
             if node.updates and self._room is not None and not operator.silent:
                 self._updates[node] = Updates(self._room)
+        self._legs = tuple(legs.values())
+        self.barrier = Barrier(self.sub, legs, self.clock.monotonic)
         self.status = TaskStatus.RESTORING
 
     def restored(self) -> None:
@@ -223,26 +216,38 @@ class Task:
             self._begin(self._follow())
             if self._step is not None:
                 return True
-        if not all(leg.room() for leg in self._legs):
-            return changed
-        run = self.buffer.next_run(RUN)
+        run = self._next_run()
         if run is None:
             return changed
         self._begin(self._runs(run))
         return True
 
+    @property
+    def _takes(self) -> int:
+        """How many records may be stepped now."""
+        return self.barrier.room(RUN) if all(leg.room() for leg in self._legs) else 0
+
+    def _next_run(self) -> Run | None:
+        takes = self._takes
+        run = self.buffer.next_run(takes) if takes else None
+        if run is not None:
+            self.barrier.stepped += len(run.batch)
+        return run
+
     def follow(self) -> bool:
-        """Lets changes of tables reach who follows them; whether it now stands between two steps with none left.
+        """Lets changes of tables reach who follows them; whether it now stands between two steps with none left, and
+        nothing is left behind its state.
 
         Only then may it be committed. Raises as `step`. What legs give goes on as well, if no function on the way can
         suspend; else it is not waited for, since more would have come meanwhile: it holds the offsets back.
         """
         if self._step is None and self._frozen is None and not self.broken:
-            for _, leg in () if self._asynchronous else self._givers:
+            waited = self.barrier.legs if self._asynchronous else self._legs
+            for leg in waited:
                 leg.flush()
-            if self._changes or self._holds or (self._gives and not self._asynchronous):
+            if self._changes or self._holds or any(leg.gives for leg in waited):
                 self._begin(self._follow(updates=True))
-        return self.settled and not self.broken and self._frozen is None
+        return self.committable_now and not self.broken and self._frozen is None
 
     @property
     def _holds(self) -> bool:
@@ -295,9 +300,7 @@ class Task:
             taken += len(run.batch)
             if taken >= FEW or self._changes or self._gives or self._frozen is not None:
                 return
-            if not all(leg.room() for leg in self._legs):
-                return
-            run = self.buffer.next_run(RUN)
+            run = self._next_run()
 
     async def _through(self, run: Run) -> None:
         source = self._sources[run.partition.topic]
@@ -373,7 +376,8 @@ class Task:
 
     def tick(self) -> None:
         """The wall clock has moved."""
-        if self._ticked and self.status is TaskStatus.RUNNING and self._step is None and self._frozen is None:
+        standing = self._step is not None or self._frozen is not None or self.barrier.held
+        if self._ticked and self.status is TaskStatus.RUNNING and not standing:
             self._begin(self._advance(self._ticked))
 
     # -- what may be committed
@@ -398,6 +402,11 @@ class Task:
         return not self._changes and self._step is None
 
     @property
+    def committable_now(self) -> bool:
+        """Whether a commit would find it between two steps, with nothing left behind its state."""
+        return self.settled and self.barrier.clear
+
+    @property
     def worked_off(self) -> bool:
         """Whether everything that was stepped is done, or waits for a timer of the framework."""
         return self._step is None and not self._gives and all(leg.idle() for leg in self._legs)
@@ -405,7 +414,8 @@ class Task:
     @property
     def idle(self) -> bool:
         """Whether nothing moves until something arrives, a sibling goes on or a timer of the framework fires."""
-        waits = not self.buffer.count or self.buffer.idles is not None or self.buffer.held
+        buffer = self.buffer
+        waits = not buffer.count or buffer.idles is not None or buffer.held or self.barrier.held or not self._takes
         return self.settled and self.worked_off and waits
 
     @property

@@ -6,7 +6,7 @@ on while the broker acknowledges; only one that a commit has to wait for stands 
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import CommitError, StreamzError, TransportError
@@ -49,7 +49,9 @@ class Committing:
         self._under_way: asyncio.Task[None] | None = None
         self._due = 0.0
         self._late: set[str] = set()
-        """Tasks that were in the middle of a step when a commit was due."""
+        """Tasks that could not be committed when a commit was due: in the middle of a step, or held up by what stands
+        behind their state.
+        """
 
     def begin(self) -> None:
         """The first interval begins now."""
@@ -57,8 +59,8 @@ class Committing:
 
     @property
     def left(self) -> float:
-        """Seconds until the next commit; one that is under way says by itself when it has ended."""
-        return self._interval if self.under_way else max(0.0, self._due - self._clock.monotonic())
+        """Seconds until the next commit, to a microsecond; one that is under way says by itself when it has ended."""
+        return self._interval if self.under_way else max(0.0, round(self._due - self._clock.monotonic(), 6))
 
     @property
     def under_way(self) -> bool:
@@ -68,21 +70,21 @@ class Committing:
     def due(self) -> bool:
         if self.under_way:
             return False
-        ended = any(name in self._late and task.settled for name, task in self._assigned.by_name.items())
-        return ended or not self.left or self._written > MOST_WRITTEN
+        tasks = self._assigned.by_name
+        ready = any(name in tasks and tasks[name].committable_now for name in self._late)
+        return ready or not self.left or self._written(besides=self._late) > MOST_WRITTEN
 
     @property
     def choked(self) -> bool:
         """Whether so much has been written during a commit that it must end first."""
-        return self.under_way and self._written > 2 * MOST_WRITTEN
+        return self.under_way and self._written() > 2 * MOST_WRITTEN
 
-    @property
-    def _written(self) -> int:
-        return sum(task.dirty for task in self._assigned.by_name.values())
+    def _written(self, besides: Collection[str] = ()) -> int:
+        return sum(task.dirty for name, task in self._assigned.by_name.items() if name not in besides)
 
     def start(self) -> None:
         """Commits beside the loop, which is woken when it has ended and is then to `collect` it."""
-        self._under_way = asyncio.create_task(self.commit(), name="commit")
+        self._under_way = asyncio.create_task(self.commit(waits=True), name="commit")
         self._under_way.add_done_callback(lambda _: self._wake())
 
     def collect(self) -> None:
@@ -99,14 +101,25 @@ class Committing:
             self._under_way = None
 
     def awaits(self, task: Task) -> bool:
-        """Whether a task is to begin no further step, so that it can be committed."""
-        return task.name in self._late
+        """Whether a task is to begin no further step, so that it can be committed. What it has begun goes on.
 
-    async def commit(self) -> None:
-        """Commits all tasks that run. A failure ends the worker; what was not committed comes again."""
+        Raises as `Task.step`.
+        """
+        if task.name not in self._late:
+            return False
+        if not task.committable_now:
+            task.pass_on()
+        return True
+
+    async def commit(self, *, waits: bool = False) -> None:
+        """Commits all tasks that run. A failure ends the worker; what was not committed comes again.
+
+        A task with something left behind its state is committed as soon as nothing is, if this `waits`: until then it
+        stands still. Else it is left as it is.
+        """
         async with self.lock:
             self.begin()
-            tasks = [task for task in self._assigned.running() if self._stands(task)]
+            tasks = [task for task in self._assigned.running() if self._stands(task, waits=waits)]
             try:
                 before = self._assigned.committed
                 moved = await commit(tasks, self._collector, before, self._commit_offsets, self._watch)
@@ -122,18 +135,20 @@ class Committing:
             self.commits += 1
             self._purge.after(tasks, moved)
 
-    def _stands(self, task: Task) -> bool:
+    def _stands(self, task: Task, *, waits: bool) -> bool:
         """Whether a task can be committed. One with a step under way begins no further one, and is due when it ends."""
         if task.name in self._late:
             self._late.remove(task.name)
             self._wake()
         try:
             if task.follow():
+                task.barrier.release()
                 return True
         except StreamzError as error:
             self._failed(error)
-        if not task.settled:
+        if not task.settled or ((waits or task.barrier.held) and not task.committable_now):
             self._late.add(task.name)
+            task.barrier.hold()
         return False
 
     async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:

@@ -1,14 +1,18 @@
 """How tasks come to rest before the last commit: what actors have got is worked off, then what is in hand.
 
-Nothing is stepped any more but changes of tables, which still flow to those who follow them.
+Nothing is stepped any more but changes of tables, which still flow to those who follow them. A task in which something
+is left behind its state when the time is up is not committed: what it has done since its last commit comes again.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import StreamzError
 from streamz_actors.tasks.task import Task
+
+logger = logging.getLogger("streamz_actors.worker")
 
 DRAIN = 10.0
 """Seconds in all; what is not done by then is left to the next start."""
@@ -23,10 +27,18 @@ async def come_to_rest(
     deadline = clock.monotonic() + DRAIN
     for task in tasks:
         task.buffer.clear()
-    await _until(lambda: all(task.idle or task.spoilt for task in tasks), tasks, clock, wakeup, failed, deadline)
+        task.barrier.hold()
+
+    def worked_off(task: Task) -> bool:
+        return task.spoilt or (task.idle and task.barrier.clear)
+
+    await _until(lambda: all(map(worked_off, tasks)), tasks, clock, wakeup, failed, deadline)
     for task in tasks:
         task.drain()
     await _until(lambda: all(task.drained or task.spoilt for task in tasks), tasks, clock, wakeup, failed, deadline)
+    left = [task.name for task in tasks if not task.spoilt and not task.barrier.clear]
+    if left:
+        logger.warning("not done in time: what tasks %s did since their last commit comes again", ", ".join(left))
 
 
 async def _until(

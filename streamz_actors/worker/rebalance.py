@@ -2,8 +2,9 @@
 
     revoke      1  nothing is polled or stepped any more; actors work off what they have got, as far as they do within
                    WORK: else records behind an unfinished one would come again elsewhere, though they are done
-    (awaited)   2  nothing is given to an actor any more; what is in hand ends, as far as it does within GRACE
-                3  all tasks are committed
+    (awaited)   2  nothing is given to an actor any more; what is in hand ends, as far as it does within GRACE. Where
+                   actors stand behind state they work on until then, for the task can't be committed before
+                3  all tasks are committed that can be
                 4  all tasks are frozen: nothing leaves them, as they may be somebody else's from now on
     carry_out   5  if this worker has lost its place in the group meanwhile: all tasks are dropped
     (the loop)  6  if topics have other partition counts now: provision anew
@@ -50,11 +51,14 @@ class Rebalance:
         tasks = self._tasks.running()
         deadline = self._clock.monotonic() + GRACE
         # 1
-        await self._until(lambda: all(task.worked_off or task.frozen for task in tasks), tasks, deadline - GRACE + WORK)
+        going = [task for task in tasks if not task.frozen]
+        for task in going:
+            task.barrier.hold()
+        await self._until(lambda: all(map(_worked_off, going)), going, deadline - GRACE + WORK)
         # 2
+        await self._until(lambda: not [task for task in going if not _at_rest(task)], going, deadline)
         for task in tasks:
             task.drain()
-        await self._until(lambda: all(task.drained or task.frozen for task in tasks), tasks, deadline)
         # 3
         if tasks:
             await self._committing.commit()
@@ -100,6 +104,18 @@ class Rebalance:
             # 7, 8
             await self._tasks.fit(assigned, provision, lambda: members.rebalancing, discard)
         return provision
+
+
+def _worked_off(task: Task) -> bool:
+    return task.worked_off and task.barrier.clear
+
+
+def _at_rest(task: Task) -> bool:
+    """Whether nothing is in hand. As soon as nothing is left behind its state, nothing more is given out."""
+    if not task.barrier.clear:
+        return False
+    task.drain()
+    return task.drained
 
 
 def _pass_on(task: Task) -> None:
