@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(500)]
 FLIGHTS = 336_776
 CARRIER = ("flights", "cancelled", "dep_delay_sum", "dep_delay_count")
 ROUTE = ("flights", "worst_arr_delay")
-OURS = ("flights", "weather", "airlines", "airports", "planes", "enriched", "alerts")
+FED = ("flights", "landings", "weather", "airlines", "airports", "planes")
+OURS = (*FED, "enriched", "alerts", "hours", "rotations", "legs", "worst")
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +94,7 @@ async def test_killed_in_the_middle_and_restarted_it_loses_nothing(
         return await counted(kafka) >= 60_000
 
     async def all_is_done() -> bool:
-        return not await behind(kafka, "flights", ("flights", "weather"))
+        return not await behind(kafka, "flights", ("flights", "landings", "weather"))
 
     feeding = process(tmp_path / "feeder.log", "apps.flights.feeder", "--broker", kafka_url)
     with worker("apps.flights", kafka_url, tmp_path, "first") as first, feeding as feeder:
