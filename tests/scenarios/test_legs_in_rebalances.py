@@ -48,10 +48,43 @@ class Behind(Flow):
         return app
 
 
+class State(Behind):
+    """The other way round: the numbers are counted, and behind that they go through the slow calls and the agent."""
+
+    def app(self, worker: str) -> App:
+        app = App(self.name)
+        topic = app.topic("in", key_type=str, value_type=int, partitions=PARTITIONS)
+        out = app.topic("out", key_type=str, value_type=int, partitions=PARTITIONS)
+
+        async def call(number: int) -> int:
+            for _ in range(self.pause):
+                await asyncio.sleep(0)
+            return number
+
+        async def same(number: int) -> int:
+            await asyncio.sleep(0)
+            return number
+
+        async def last(stream: AgentStream[str, int]) -> AsyncIterator[int]:
+            async for number in stream:
+                yield number
+
+        grouped = app.stream(topic).group_by_key()
+        grouped.count(name="counts")
+        stream = grouped.reduce(lambda _, number: number, name="latest").to_stream().map_async(call, concurrency=5)
+        if self.awaited:
+            stream = stream.map_values(same)
+        stream.through_agent(last).to(out)
+        return app
+
+
+@pytest.mark.parametrize("flow_of", [Behind, State])
 @pytest.mark.parametrize("awaited", [False, True], ids=["", "awaited"])
 @pytest.mark.parametrize("pause", [0, 1, 20])
-async def test_whoever_comes_and_goes_in_order_everything_is_counted_once(pause: int, awaited: bool) -> None:
-    flow = Behind(Site(), pause, awaited=awaited)
+async def test_whoever_comes_and_goes_in_order_everything_is_counted_once(
+    pause: int, awaited: bool, flow_of: type[Behind]
+) -> None:
+    flow = flow_of(Site(), pause, awaited=awaited)
     first = await flow.join("first")
     flow.send(5)
     await turns(17)
@@ -69,9 +102,10 @@ async def test_whoever_comes_and_goes_in_order_everything_is_counted_once(pause:
     await flow.end()
 
 
+@pytest.mark.parametrize("flow_of", [Behind, State])
 @pytest.mark.parametrize("pause", [0, 20])
-async def test_what_a_dead_worker_had_in_hand_comes_again(pause: int) -> None:
-    flow = Behind(Site(), pause, awaited=False)
+async def test_what_a_dead_worker_had_in_hand_comes_again(pause: int, flow_of: type[Behind]) -> None:
+    flow = flow_of(Site(), pause, awaited=False)
     first: Any = await flow.join("first")
     await flow.join("second")
     flow.send(6)
