@@ -215,7 +215,7 @@ class Spanning(Operator):
         keys = batch.keys if self.folding.reads_keys else raws
         values = batch.payloads if self.folding.counting else batch.values
         store.logged.load(Ahead(store, raws, batch.timestamps, self._before))
-        moved = False
+        moved, newest_before = False, store.newest
         self.row = -1
         for raw, key, value, time in zip(raws, keys, values, batch.timestamps, strict=True):
             self.row += 1
@@ -228,7 +228,7 @@ class Spanning(Operator):
             await self.fold(out, raw, key, value, time, edge)
             if edge > self._edge and self._closing is not None:
                 self._close(out, self._closing, edge, newest)
-        if moved:
+        if moved or store.newest != newest_before:  # a row out of order can make a window that is the newest
             store.save_times()
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamz_actors.aggregation.folding import Folding, aggregating, counting, reducing
@@ -179,6 +179,13 @@ def test_every_update_is_the_naive_one(case: Case, kind: str) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
+@example(  # a row out of order makes the newest window, then a restart
+    (
+        Sliding(14.0),
+        [Run([("a", 0, 189_000)], ""), Run([("a", 0, 182_000)], "restart"), Run([("a", 0, 16_800_000)], "")],
+    ),
+    "count",
+)
 def test_every_closed_window_is_the_naive_one(case: Case, kind: str) -> None:
     window, stream = case
     made = machine(window, kind, "close")
