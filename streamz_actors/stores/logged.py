@@ -113,8 +113,8 @@ class LoggedStore:
         self._old: dict[bytes, Held] = {}
         self._missed = 0
         """Keys that the store was asked for one by one since the last `load`, or that the last one brought."""
-        self._expired = self._erased = FIRST
-        """Below it, everything goes at the end of the next flush; below which it has gone."""
+        self._expired = self._expiring = self._erased = FIRST
+        """Below it, everything goes at the end of the next flush; of the one under way; below which it has gone."""
         self.flushes = 0
         """How many flushes have come to their end."""
         self.ages = 0
@@ -304,6 +304,7 @@ class LoggedStore:
     def expire(self, below: bytes) -> None:
         """Everything under keys before `below` goes at the next commit, together; nobody reads it any longer.
 
+        Not at one under way: its offsets are those from before, and a restart would need it again.
         The changelog is not told: it forgets by time itself. Noting the moment beside it sees to there being a commit.
         """
         self._expired = max(self._expired, below)
@@ -316,6 +317,7 @@ class LoggedStore:
         What an earlier flush took and did not bring to its end, because it failed or was cancelled, is taken again.
         """
         taken, self.overlay = self.overlay, {}
+        self._expiring = self._expired
         self._young.update(taken)
         self._flushing = {**self._flushing, **taken} if self._flushing else taken
         rows = self._flushing.values()
@@ -343,9 +345,9 @@ class LoggedStore:
         """All chunks are applied: what was flushed is committed state now, and what has expired goes."""
         rows, self._flushing = len(self._flushing), {}
         self.flushes += 1
-        if self._expired > self._erased:
-            self.store.erase(self._erased, self._expired)
-            self._erased = self._expired
+        if self._expiring > self._erased:
+            self.store.erase(self._erased, self._expiring)
+            self._erased = self._expiring
         self._bound.grown(rows, self._flushing_size)
 
 

@@ -191,7 +191,7 @@ async def pass_time(site: Site, seconds: float) -> None:
 
 async def finished(site: Site) -> None:
     """Lets time pass until everything that there is is committed."""
-    for _ in range(100):
+    for _ in range(1_000):
         await pass_time(site, 1.0)
         if site.committed("behind", "in") == site.broker.log(IN).end:
             return

@@ -45,6 +45,19 @@ def test_what_has_expired_goes_with_the_commit_and_the_moment_stays(backend: Bac
     backend.close()
 
 
+def test_what_expires_during_a_commit_stays_until_the_next_for_a_restart_needs_it(backend: Backend) -> None:
+    logged = opened(backend)
+    logged.put(timed_key(0, b"k"), 1, 0)
+    taken = logged.begin_flush()
+    logged.expire(timed_key(60_000, b""))  # by records whose offsets this commit does not have
+    logged.apply(*taken, None)
+    logged.end_flush()
+    assert [time_of(key) for key, _ in logged.store.scan(b"\x00")] == [0]
+    committed(logged)
+    assert list(logged.store.scan(b"\x00")) == []
+    backend.close()
+
+
 def test_the_moment_is_known_before_during_and_after_a_commit(backend: Backend) -> None:
     logged = opened(backend)
     assert logged.moment == NEVER
