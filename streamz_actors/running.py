@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamz_actors.clock import Clock
-from streamz_actors.dataflow.context import Collector, Link
+from streamz_actors.dataflow.context import Collector, Link, running_inside
 from streamz_actors.query.anywhere import Queries
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.commit import Watcher, unwatched
@@ -51,6 +51,7 @@ class Running:
 
     async def run(self) -> None:
         """Its whole life. Raises what made it fail."""
+        outside = running_inside.set((self._link, self))
         try:
             if self.web is not None:
                 await self.web.start()
@@ -65,6 +66,7 @@ class Running:
             if self.web is not None:
                 await self.web.stop()
             await self.queries.close()
+            running_inside.reset(outside)
 
     async def ready(self) -> None:
         """Returns when partitions are assigned and their tables restored, or when it is known that it is a spare."""

@@ -77,7 +77,10 @@ class Runtime(Protocol):
 
 
 class Link:
-    """Ties the declarations of one application to whatever runs it at the moment."""
+    """Ties the declarations of one application to whatever runs it at the moment.
+
+    If several run it in one process (`testing.TestCluster`), what is called inside of one of them gets that one.
+    """
 
     __slots__ = ("runtime",)
 
@@ -85,11 +88,18 @@ class Link:
         self.runtime: Runtime | None = None
 
     def get(self, what: str) -> Runtime:
+        inside = running_inside.get()
+        if inside is not None and inside[0] is self:
+            return inside[1]
         if self.runtime is None:
             raise NotRunning(
                 f"{what} needs the running application: use it in a handler or inside `async with app.running():`"
             )
         return self.runtime
+
+
+running_inside: ContextVar[tuple[Link, Runtime] | None] = ContextVar("streamz_actors_running", default=None)
+"""What runs the code that asks: set for everything that a run starts."""
 
 
 Undo = tuple[Any, bytes, Any, Any]
