@@ -100,6 +100,17 @@ class Share:
     user_data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A consumer's place in its group, as it was told with its newest assignment: what a transaction's offsets show."""
+
+    group: str
+    generation: int
+    """-1: none, before the first assignment. Nothing is committed with it."""
+    member_id: str
+    instance_id: str | None = None
+
+
 class Assignor(Protocol):
     """Who gets which partition: one instance per consumer; the group's leader runs `assign`. Nothing here may raise."""
 
@@ -180,7 +191,17 @@ class Consumer(ABC):
 
     @abstractmethod
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's committed positions."""
+        """The group's committed positions; with `read_committed` stable ones: it waits while a transaction that has
+        some of them in it is open.
+        """
+
+    @property
+    @abstractmethod
+    def member(self) -> GroupMember:
+        """Its place in the group: a snapshot taken when the newest assignment came, before the listener heard of it.
+
+        It stays what it was until the next one comes, also if the group has gone on without this member.
+        """
 
     @abstractmethod
     async def stop(self) -> None:
@@ -244,6 +265,33 @@ class Producer(ABC):
         """Flushes for a bounded time, then closes. Safe to call twice."""
 
 
+class TransactionalProducer(Producer):
+    """Sends within transactions, one after the other; the first send after `start` or `commit` opens the next.
+
+    `start` fences whoever has the same transactional id: what that one has open is aborted, and it can end nothing
+    more; it returns when an end that was decided already stands in every log. Offsets of a send are final, but readers
+    of committed records see it after the commit. `stop` aborts what is open if nothing has failed, in a bounded time.
+
+        start ──▶ (send … commit)* ──▶ stop
+           ▲             │ a send or a commit failed: nobody knows what became of the transaction
+           └─── drop ◀───┘
+    """
+
+    @abstractmethod
+    async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
+        """Ends the transaction, with the group's positions in it; without any it ends what was sent.
+
+        Every send must have been awaited: one that failed makes this fail. Raises CommitError if the member's
+        generation is not the group's any more or this producer was fenced, and whatever else happens, a time-out
+        included. Then only `drop` is left: the transaction may be committed, aborted, or committed later; ask for
+        the stable offsets after the next `start`.
+        """
+
+    @abstractmethod
+    async def drop(self) -> None:
+        """Lets no further request out, fails what is pending, closes. Never aborts: an end on its way may arrive."""
+
+
 class Admin(ABC):
     @abstractmethod
     async def cluster_id(self) -> str: ...
@@ -275,7 +323,7 @@ class Admin(ABC):
 
     @abstractmethod
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """Positions after the last record that a reader may see."""
+        """Positions after the last record of all, those of open transactions among them (Kafka's high watermark)."""
 
     @abstractmethod
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
@@ -293,6 +341,8 @@ class GroupSettings:
     heartbeat_interval: float = 0.4
     rebalance_timeout: float = 30.0
     group_instance_id: str | None = None
+    read_committed: bool = False
+    """Records of transactions come when they are committed, aborted ones never; committed offsets are stable ones."""
 
 
 class Transport(ABC):
@@ -317,10 +367,26 @@ class Transport(ABC):
     def consumer(self, settings: GroupSettings, assignor: Assignor, listener: Listener) -> Consumer: ...
 
     @abstractmethod
-    def reader(self) -> Reader: ...
+    def reader(self, *, read_committed: bool = False) -> Reader:
+        """With `read_committed`, its position stops where the first open transaction begins."""
 
     @abstractmethod
     def producer(self, client_id: str) -> Producer: ...
+
+    @abstractmethod
+    def transactional_producer(
+        self, client_id: str, transactional_id: str, *, timeout: float = 60.0
+    ) -> TransactionalProducer:
+        """`timeout`: seconds after which the broker aborts a transaction that nobody ends."""
+
+    async def fence(self, transactional_id: str) -> None:
+        """Aborts what a dead producer has open, and keeps it from ending anything, should it live.
+
+        Else readers of committed records would wait for the broker's time-out. Raises TransportError.
+        """
+        producer = self.transactional_producer("fence", transactional_id)
+        await producer.start()
+        await producer.stop()
 
     async def __aenter__(self) -> "Transport":
         await self.start()

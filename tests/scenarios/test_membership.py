@@ -297,8 +297,8 @@ class SlowTransport(MemoryTransport):
         super().__init__(broker)
         self.gate = asyncio.Event()
 
-    def reader(self) -> Reader:
-        reader = SlowReader(self.broker)
+    def reader(self, *, read_committed: bool = False) -> Reader:
+        reader = SlowReader(self.broker, read_committed)
         reader.gate = self.gate
         return reader
 

@@ -28,6 +28,7 @@ RETRY_PAUSE = 0.1
 UNKNOWN_TOPIC = kafka.UnknownTopicOrPartitionError.errno
 NO_LEADER = kafka.LeaderNotAvailableError.errno
 EARLIEST, LATEST = -2, -1
+READ_UNCOMMITTED = 0
 TOPIC_RESOURCE = 2
 BROKER_DEFAULT = -1
 
@@ -160,10 +161,8 @@ class KafkaAdmin(Admin):
     async def _offsets(
         self, what: str, partitions: Collection[TopicPartition], which: int
     ) -> dict[TopicPartition, int]:
-        isolation = int(self._profile.consumer.get("isolation_level") == "read_committed")
-
         async def ask(node: int, topics: ByTopic) -> Answers:
-            response = await self._client.send(node, OffsetRequest(-1, isolation, topics))
+            response = await self._client.send(node, OffsetRequest(-1, READ_UNCOMMITTED, topics))
             return {
                 TopicPartition(topic, partition): (code, offset)
                 for topic, found in response.topics

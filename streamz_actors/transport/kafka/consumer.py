@@ -9,6 +9,7 @@ and raised by the next poll.
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -19,7 +20,7 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import CommitError, TransportError
-from streamz_actors.transport.abc import Assignor, Consumer, GroupSettings, Listener, RawBatch
+from streamz_actors.transport.abc import Assignor, Consumer, GroupMember, GroupSettings, Listener, RawBatch
 from streamz_actors.transport.kafka.assignor import ForeignAssignor, ForeignListener
 from streamz_actors.transport.kafka.client import no_auto_creation
 from streamz_actors.transport.kafka.connection import Profile, probe
@@ -52,6 +53,7 @@ class KafkaConsumer(Consumer):
         self._failure: Exception | None = None
         self._may_return = asyncio.Event()  # cleared while on_revoked runs: no poll returns then
         self._may_return.set()
+        self._place = GroupMember(settings.group, -1, "", settings.group_instance_id)
         self._consumer: Any = None
         self._buffer: Buffer | None = None  # None: not running
 
@@ -79,6 +81,7 @@ class KafkaConsumer(Consumer):
                 "rebalance_timeout_ms": round(settings.rebalance_timeout * 1000),
                 **self._profile.shared,
                 **self._profile.consumer,
+                **({"isolation_level": "read_committed"} if settings.read_committed else {}),
             },
             bootstrap_servers=list(self._profile.servers),
             client_id=settings.client_id,
@@ -114,6 +117,8 @@ class KafkaConsumer(Consumer):
         if self._buffer is None:
             return
         self._assigned = frozenset(TopicPartition(*partition) for partition in self._consumer.assignment())
+        generation, member_id = self._membership()
+        self._place = replace(self._place, generation=generation, member_id=member_id)
         self._buffer.assign(self._assigned)
         try:
             self._listener.on_assigned(self._assigned)
@@ -217,6 +222,10 @@ class KafkaConsumer(Consumer):
         except FOREIGN as error:
             raise translate(error, what) from error
         return {partition: found[partition].offset if partition in found else None for partition in partitions}
+
+    @property
+    def member(self) -> GroupMember:
+        return self._place
 
     async def stop(self) -> None:
         buffer, self._buffer, self._assigned = self._buffer, None, None

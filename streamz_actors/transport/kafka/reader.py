@@ -22,17 +22,23 @@ FETCH_WAIT_MS = 50
 
 
 class KafkaReader(Reader):
-    def __init__(self, profile: Profile, client_id: str, clock: Clock) -> None:
+    def __init__(self, profile: Profile, client_id: str, clock: Clock, read_committed: bool = False) -> None:
         self._profile = profile
         self._client_id = client_id
         self._clock = clock
+        self._isolation = {"isolation_level": "read_committed"} if read_committed else {}
         self._consumer: Any = None
         self._buffer: Buffer | None = None
 
     async def start(self) -> None:
         await probe(self._profile, self._client_id)
         consumer = AIOKafkaConsumer(
-            **{"fetch_max_wait_ms": FETCH_WAIT_MS, **self._profile.shared, **self._profile.consumer},
+            **{
+                "fetch_max_wait_ms": FETCH_WAIT_MS,
+                **self._profile.shared,
+                **self._profile.consumer,
+                **self._isolation,
+            },
             bootstrap_servers=list(self._profile.servers),
             client_id=self._client_id,
             auto_offset_reset="none",

@@ -5,7 +5,17 @@ from typing import Any
 
 from streamz_actors.clock import Clock, SystemClock
 from streamz_actors.errors import ConfigError
-from streamz_actors.transport.abc import Admin, Assignor, Consumer, GroupSettings, Listener, Producer, Reader, Transport
+from streamz_actors.transport.abc import (
+    Admin,
+    Assignor,
+    Consumer,
+    GroupSettings,
+    Listener,
+    Producer,
+    Reader,
+    TransactionalProducer,
+    Transport,
+)
 from streamz_actors.transport.kafka.admin import KafkaAdmin
 from streamz_actors.transport.kafka.connection import Profile, probe
 from streamz_actors.transport.kafka.consumer import KafkaConsumer
@@ -50,8 +60,13 @@ class KafkaTransport(Transport):
             raise ConfigError(f"auto_offset_reset={settings.auto_offset_reset!r} is none of {', '.join(RESETS)}")
         return KafkaConsumer(self._profile, settings, assignor, listener, self._clock)
 
-    def reader(self) -> Reader:
-        return KafkaReader(self._profile, CLIENT_ID, self._clock)
+    def reader(self, *, read_committed: bool = False) -> Reader:
+        return KafkaReader(self._profile, CLIENT_ID, self._clock, read_committed)
 
     def producer(self, client_id: str) -> Producer:
         return KafkaProducer(self._profile, client_id, self._clock)
+
+    def transactional_producer(
+        self, client_id: str, transactional_id: str, *, timeout: float = 60.0
+    ) -> TransactionalProducer:
+        raise ConfigError("transactions are not available on Kafka")

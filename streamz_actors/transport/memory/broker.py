@@ -11,6 +11,7 @@ from streamz_actors.transport.abc import TopicInfo, TopicSpec
 from streamz_actors.transport.memory.group import Group
 from streamz_actors.transport.memory.log import PartitionLog
 from streamz_actors.transport.memory.settings import TopicSettings, check_name
+from streamz_actors.transport.memory.transactions import Ticket, Transactions
 from streamz_actors.types import Headers, TopicPartition
 
 CHECK_INTERVAL = 300.0
@@ -33,7 +34,10 @@ class MemoryTopic:
 
 
 class MemoryBroker:
-    """`check_interval` is in seconds of `clock`; None: retention acts only when `clean` is called."""
+    """`check_interval` is in seconds of `clock`; None: retention acts only when `clean` is called.
+
+    `marker_delay`: seconds between a transaction's end and its control records (see `transactions`).
+    """
 
     def __init__(
         self,
@@ -41,10 +45,12 @@ class MemoryBroker:
         *,
         cluster_id: str | None = None,
         check_interval: float | None = CHECK_INTERVAL,
+        marker_delay: float = 0.0,
     ) -> None:
         self.clock = clock if clock is not None else SystemClock()
         self.cluster_id = cluster_id if cluster_id is not None else f"memory-{uuid.uuid4().hex}"
         self.topics: dict[str, MemoryTopic] = {}
+        self.transactions = Transactions(self.clock, marker_delay)
         self._groups: dict[str, Group] = {}
         self._topic_numbers = itertools.count(1)
         self._check_interval = check_interval
@@ -81,7 +87,7 @@ class MemoryBroker:
         for log in topic.logs:
             log.close()
         for group in self._groups.values():
-            group.forget(name)
+            group.offsets.forget(name)
         self._announce(name)
 
     def topic(self, name: str) -> MemoryTopic:
@@ -107,13 +113,18 @@ class MemoryBroker:
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None,
+        ticket: Ticket | None = None,
     ) -> int:
-        """The first record's offset. Raises ProduceError, and then appends none of them."""
+        """The first record's offset. Raises ProduceError, and then appends none of them.
+
+        With a ticket they belong to a transaction.
+        """
         try:
             log = self.log(partition)
+            producer = self.transactions.write(ticket, log) if ticket is not None else None
         except TransportError as error:
-            raise ProduceError(str(error)) from error
-        first = log.append(keys, values, timestamps, headers, self.clock.now())
+            raise ProduceError(f"{partition}: {error}") from error
+        first = log.append(keys, values, timestamps, headers, self.clock.now(), producer)
         if self._check_interval is not None and self.clock.monotonic() >= self._next_check:
             self._next_check = self.clock.monotonic() + self._check_interval
             self._retain()
@@ -144,7 +155,7 @@ class MemoryBroker:
 
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         known = self._groups.get(group)
-        return {partition: known.offsets.get(partition) if known else None for partition in partitions}
+        return {partition: known.offsets.committed.get(partition) if known else None for partition in partitions}
 
     def _partition_counts(self, topics: Collection[str]) -> dict[str, int]:
         return {name: len(self.topics[name].logs) for name in topics if name in self.topics}

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from streamz_actors.errors import CommitError, OffsetOutOfRange, TransportError
-from streamz_actors.transport.abc import Assignor, Consumer, GroupSettings, Listener, RawBatch, Share
+from streamz_actors.transport.abc import Assignor, Consumer, GroupMember, GroupSettings, Listener, RawBatch
 from streamz_actors.transport.memory.broker import MemoryBroker
-from streamz_actors.transport.memory.fetch import Alarm, Fetcher
+from streamz_actors.transport.memory.fetch import UNSETTLED, Alarm, Fetcher
 from streamz_actors.transport.memory.group import Member
 from streamz_actors.transport.memory.log import PartitionLog
 from streamz_actors.types import TopicPartition
@@ -24,14 +25,17 @@ class MemoryConsumer(Consumer):
         self._assignor = assignor
         self._listener = listener
         self._group = broker.group(settings.group)
-        self._fetcher = Fetcher(broker, self._reset)
+        self._fetcher = Fetcher(broker, self._reset, settings.read_committed)
         self._topics: frozenset[str] = frozenset()
         self._member: Member | None = None
+        self._place = GroupMember(settings.group, -1, "", settings.group_instance_id)
         self._assigned: frozenset[TopicPartition] | None = None  # None: between two assignments
+        self._unsettled: set[TopicPartition] = set()  # where to start depends on how a transaction ends
         self._running = False
 
     async def start(self, topics: Collection[str]) -> None:
         self._topics = frozenset(topics)
+        self._group.offsets.watch(self._fetcher.wake)
         self._running = True
 
     async def poll(self, timeout: float) -> list[RawBatch]:
@@ -52,6 +56,7 @@ class MemoryConsumer(Consumer):
         while self._running:
             self._fetcher.rest()
             await self._take_part()
+            self._settle()
             batches = self._fetcher.collect() if self._assigned is not None else []
             if batches or alarm.rang:
                 return batches
@@ -78,8 +83,15 @@ class MemoryConsumer(Consumer):
             return
         member = self._join()
         share = self._group.take(member)
-        if share is not None:
-            self._adopt(member, share)
+        if share is None:
+            return
+        self._assigned = frozenset(share.partitions)
+        self._place = replace(self._place, generation=member.generation, member_id=member.id)
+        self._assignor.on_assigned(share, member.generation, member.id, self._group.leads(member))
+        self._unsettled = {partition for partition in share.partitions if not self._settled(partition)}
+        settled = self._assigned - self._unsettled
+        self._fetcher.assign({tp: self._start(tp) if tp in settled else UNSETTLED for tp in share.partitions})
+        self._listener.on_assigned(self._assigned)
 
     def _left_behind(self) -> bool:
         """Whether what is assigned is no longer this member's to keep."""
@@ -91,6 +103,7 @@ class MemoryConsumer(Consumer):
             return
         await self._listener.on_revoked(self._assigned)
         self._assigned = None
+        self._unsettled.clear()
         self._fetcher.assign({})
 
     def _join(self) -> Member:
@@ -108,14 +121,16 @@ class MemoryConsumer(Consumer):
             self._group.join(member)
         return member
 
-    def _adopt(self, member: Member, share: Share) -> None:
-        self._assigned = frozenset(share.partitions)
-        self._assignor.on_assigned(share, member.generation, member.id, self._group.leads(member))
-        self._fetcher.assign({partition: self._start(partition) for partition in share.partitions})
-        self._listener.on_assigned(self._assigned)
+    def _settled(self, partition: TopicPartition) -> bool:
+        return not self._settings.read_committed or self._group.offsets.stable([partition])
+
+    def _settle(self) -> None:
+        """Starts where the transactions that held positions have ended."""
+        for partition in [partition for partition in sorted(self._unsettled) if self._settled(partition)]:
+            self.seek(partition, self._start(partition))
 
     def _start(self, partition: TopicPartition) -> int:
-        committed = self._group.offsets.get(partition)
+        committed = self._group.offsets.committed.get(partition)
         if committed is not None:
             return committed
         nothing = OffsetOutOfRange(f"{partition}: group {self._settings.group!r} has committed no offset of it")
@@ -144,6 +159,7 @@ class MemoryConsumer(Consumer):
         self._fetcher.resume(partitions)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._unsettled.discard(partition)
         self._fetcher.seek(partition, offset)
 
     def lag(self, partition: TopicPartition) -> int | None:
@@ -157,13 +173,20 @@ class MemoryConsumer(Consumer):
         self._group.commit(self._member, offsets)
 
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        if self._settings.read_committed:
+            await self._group.offsets.until_stable(partitions)
         return self._broker.committed(self._settings.group, partitions)
+
+    @property
+    def member(self) -> GroupMember:
+        return self._place
 
     async def stop(self) -> None:
         if not self._running:
             return
         self._running = False
         self._assigned = None
+        self._group.offsets.unwatch(self._fetcher.wake)
         self._fetcher.close()
         if self._member is not None:
             self._group.leave(self._member)

@@ -15,6 +15,8 @@ from streamz_actors.types import TopicPartition
 
 BATCH_RECORDS = 2_000
 POLL_RECORDS = 10_000
+UNSETTLED = -1
+"""The position of a partition from which nothing can be read before `seek` says where to start."""
 
 Reset = Callable[[PartitionLog, OffsetOutOfRange], int]
 """Where to go on when a position is not in the log; may raise the error instead."""
@@ -38,9 +40,11 @@ class Cursor:
 
 
 class Fetcher:
-    def __init__(self, broker: MemoryBroker, reset: Reset) -> None:
+    def __init__(self, broker: MemoryBroker, reset: Reset, committed: bool = False) -> None:
+        """`committed`: whether only records of committed transactions are read."""
         self._broker = broker
         self._reset = reset
+        self._committed = committed
         self._cursors: dict[TopicPartition, Cursor] = {}
         self._line: dict[Cursor, None] = {}
         self._woken = asyncio.Event()
@@ -80,9 +84,12 @@ class Fetcher:
     def position(self, partition: TopicPartition) -> int:
         return self._cursor(partition).position
 
-    def lag(self, partition: TopicPartition) -> int:
+    def lag(self, partition: TopicPartition) -> int | None:
         cursor = self._cursor(partition)
-        return max(0, cursor.log.end - cursor.position)
+        if cursor.position == UNSETTLED:
+            return None
+        end = cursor.log.stable_end if self._committed else cursor.log.end
+        return max(0, end - cursor.position)
 
     def collect(self) -> list[RawBatch]:
         """At most POLL_RECORDS of what can be read now, one batch a partition; what is left goes first next time."""
@@ -91,7 +98,7 @@ class Fetcher:
         for cursor in tuple(self._line):
             if room == 0:
                 break
-            if cursor.paused or cursor.log.closed:
+            if cursor.paused or cursor.log.closed or cursor.position == UNSETTLED:
                 del self._line[cursor]
                 continue
             batch = self._read(cursor, min(room, BATCH_RECORDS))
@@ -116,10 +123,10 @@ class Fetcher:
 
     def _read(self, cursor: Cursor, limit: int) -> RawBatch | None:
         try:
-            return cursor.log.read(cursor.position, limit)
+            return cursor.log.read(cursor.position, limit, self._committed)
         except OffsetOutOfRange as error:
             cursor.position = self._reset(cursor.log, error)
-        return cursor.log.read(cursor.position, limit)
+        return cursor.log.read(cursor.position, limit, self._committed)
 
     def _cursor(self, partition: TopicPartition) -> Cursor:
         cursor = self._cursors.get(partition)

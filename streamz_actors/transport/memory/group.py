@@ -20,7 +20,8 @@ from enum import Enum
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import CommitError, TransportError
-from streamz_actors.transport.abc import Assignor, GroupSettings, Offer, Share
+from streamz_actors.transport.abc import Assignor, GroupMember, GroupSettings, Offer, Share
+from streamz_actors.transport.memory.offsets import Offsets
 from streamz_actors.types import TopicPartition
 
 NOTHING = Share((), b"")
@@ -57,7 +58,7 @@ class Group:
         self.name = name
         self.state = GroupState.EMPTY
         self.generation = 0
-        self.offsets: dict[TopicPartition, int] = {}
+        self.offsets = Offsets()
         self._clock = clock
         self._partition_counts = partition_counts
         self._members: dict[str, Member] = {}  # in order of admission; the leader is the first
@@ -158,10 +159,23 @@ class Group:
                 f"group {self.name!r}: member {member.id} is of generation {member.generation}, "
                 f"the group has gone on to {self.generation}"
             )
-        self.offsets.update(offsets)
+        self.offsets.commit(offsets)
 
-    def forget(self, topic: str) -> None:
-        self.offsets = {partition: offset for partition, offset in self.offsets.items() if partition.topic != topic}
+    def check(self, shown: GroupMember) -> None:
+        """Raises CommitError unless the group knows this member, and has not gone on since its generation."""
+        holder = self._static(shown.instance_id)
+        if holder is not None and holder.id != shown.member_id:
+            raise CommitError(
+                f"group {self.name!r}: member {shown.member_id} is fenced, {holder.id} came with its "
+                f"group_instance_id {shown.instance_id!r}"
+            )
+        if shown.member_id not in self._members:
+            raise CommitError(f"group {self.name!r}: {shown.member_id!r} is not a member any more")
+        if shown.generation != self.generation:
+            raise CommitError(
+                f"group {self.name!r}: member {shown.member_id} is of generation {shown.generation}, "
+                f"the group has gone on to {self.generation}"
+            )
 
     # ---- rebalancing
 

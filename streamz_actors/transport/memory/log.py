@@ -5,14 +5,17 @@ are listed since they may have gaps, and a *tail*, where they are counted from `
 
     begin           head offsets             _tail                  end
       |   2  3  7  8  11  15  16  21  22  23   |  24 25 26 27 28 29  |
+
+Control records stand among the columns, empty, and so do aborted ones: the ledger says which to leave out.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import compress, islice
 
 from streamz_actors.errors import OffsetOutOfRange, ProduceError, TransportError
 from streamz_actors.transport.abc import RawBatch
+from streamz_actors.transport.memory.ledger import Ledger
 from streamz_actors.transport.memory.settings import TopicSettings
 from streamz_actors.types import Headers, TopicPartition
 
@@ -35,6 +38,7 @@ class PartitionLog:
         self._head: list[int] = []
         self._tail = 0
         self._horizons: dict[int, int] = {}  # offset of a tombstone seen by compaction → when it may go, in ms
+        self._ledger: Ledger | None = None  # made by the first transaction
         self._watchers: dict[Callable[[], None], None] = {}  # a dict and not a set: woken in a fixed order
 
     @property
@@ -42,11 +46,18 @@ class PartitionLog:
         """The offset that the next record will get."""
         return self._tail + len(self._keys) - len(self._head)
 
+    @property
+    def stable_end(self) -> int:
+        """Where the oldest open transaction begins, else the end: as far as readers of committed records come."""
+        first = self._ledger.first_open if self._ledger is not None else None
+        return self.end if first is None else max(first, self.begin)
+
     def __len__(self) -> int:
+        """How many records it holds, control records among them."""
         return len(self._keys)
 
     def watch(self, callback: Callable[[], None]) -> None:
-        """Calls back after each append, until `unwatch`."""
+        """Calls back whenever there is something new to read, until `unwatch`."""
         self._watchers[callback] = None
 
     def unwatch(self, callback: Callable[[], None]) -> None:
@@ -65,10 +76,17 @@ class PartitionLog:
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None,
         now: int,
+        producer: int | None = None,
     ) -> int:
-        """The offset of the first record. Raises ProduceError and appends nothing if one record is refused."""
+        """The offset of the first record. Raises ProduceError and appends nothing if one record is refused.
+
+        With a `producer` they belong to its transaction, until `end_transaction`.
+        """
         self._check(keys, values, headers)
         first, settings = self.end, self.settings
+        if producer is not None:
+            self._ledger = self._ledger if self._ledger is not None else Ledger()
+            self._ledger.add(producer, first, len(keys))
         if headers is not None and any(headers):
             if self._headers is None:
                 self._headers = [()] * len(self._keys)
@@ -78,11 +96,27 @@ class PartitionLog:
         self._keys.extend(keys)
         self._values.extend(values)
         self._timestamps.extend([now] * len(keys) if settings.append_time else timestamps)
-        if settings.compacts and len(self._keys) - len(self._head) >= max(DIRTY_RECORDS, len(self._head)):
+        if settings.compacts and self.stable_end - self._tail >= max(DIRTY_RECORDS, len(self._head)):
             self.compact(now)
+        self._wake()
+        return first
+
+    def end_transaction(self, producer: int, committed: bool, now: int) -> None:
+        """Appends the control record that ends what this producer has open here."""
+        if self.closed:
+            return
+        self._ledger = self._ledger if self._ledger is not None else Ledger()
+        self._ledger.end(producer, self.end, committed)
+        self._keys.append(None)
+        self._values.append(None)
+        self._timestamps.append(now)
+        if self._headers is not None:
+            self._headers.append(())
+        self._wake()
+
+    def _wake(self) -> None:
         for watcher in tuple(self._watchers):
             watcher()
-        return first
 
     def _check(
         self, keys: Sequence[bytes | None], values: Sequence[bytes | None], headers: Sequence[Headers] | None
@@ -104,30 +138,33 @@ class PartitionLog:
 
     # ---- reading
 
-    def read(self, offset: int, limit: int) -> RawBatch | None:
+    def read(self, offset: int, limit: int, committed: bool = False) -> RawBatch | None:
         """At most `limit` records from the first at or after `offset`; None at the end of the log.
 
-        An empty batch moves over a tail that compaction took away. Raises OffsetOutOfRange.
+        With `committed` that end is the stable one, and aborted records are left out. An empty batch moves over what
+        there is nothing to show of. Raises OffsetOutOfRange.
         """
         end = self.end
-        if offset == end:
-            return None
-        if not self.begin <= offset < end:
+        if not self.begin <= offset <= end:
             raise OffsetOutOfRange(
                 f"{self.partition}: offset {offset} is not in the log, which holds {self.begin} to {end}; "
                 "read from its beginning, or keep records for longer"
             )
-        start = self._index(offset)
+        if committed:
+            end = self.stable_end
+        if offset >= end:
+            return None
+        start, last = self._index(offset), self._index(end)
         head = len(self._head)
         offsets: Sequence[int]
         if start < head:
             stop = min(start + limit, head)
             offsets = self._head[start:stop]
         else:
-            stop = min(start + limit, len(self._keys))
+            stop = min(start + limit, last)
             offsets = range(self._tail + start - head, self._tail + stop - head)
         headers = self._headers[start:stop] if self._headers is not None else None
-        return RawBatch(
+        batch = RawBatch(
             topic=self.partition.topic,
             partition=self.partition.partition,
             keys=self._keys[start:stop],
@@ -135,8 +172,11 @@ class PartitionLog:
             timestamps=self._timestamps[start:stop],
             offsets=offsets,
             headers=headers if headers is not None and any(headers) else None,
-            next_offset=offsets[-1] + 1 if stop < len(self._keys) else end,
+            next_offset=offsets[-1] + 1 if stop < last else end,
         )
+        if self._ledger is not None and (hidden := self._ledger.hidden(offset, batch.next_offset, committed)):
+            leave_out(batch, hidden)
+        return batch
 
     def _index(self, offset: int) -> int:
         """Where the first record at or after `offset` stands in the columns."""
@@ -165,15 +205,22 @@ class PartitionLog:
 
     def retain(self, now: int) -> None:
         """Drops the records before the first that is younger than `retention.ms`, and those over `retention.bytes`."""
-        count = max(self._too_old(now), self._too_much())
+        count = min(max(self._too_old(now), self._too_much()), self._index(self.stable_end))
         if count == 0:
             return
         self._drop(count, self._offset(count) if count < len(self._keys) else self.end)
 
     def compact(self, now: int) -> None:
-        """Keeps the last record of each key; a tombstone goes `delete.retention.ms` after compaction first saw it."""
-        clean, total, end = len(self._head), len(self._keys), self.end
-        last = dict(zip(islice(self._keys, clean, None), range(clean, total), strict=True))
+        """Keeps the last record of each key; a tombstone goes `delete.retention.ms` after compaction first saw it.
+
+        What follows the first record of an open transaction stays as it is; control and aborted records go.
+        """
+        end = self.stable_end
+        clean, total = len(self._head), self._index(end)
+        last = dict(zip(islice(self._keys, clean, total), range(clean, total), strict=True))
+        if self._ledger is not None and (hidden := self._ledger.hidden(self._tail, end, committed=True)):
+            shown = [index for index in range(clean, total) if self._tail + index - clean not in hidden]
+            last = {self._keys[index]: index for index in shown}
         keep = bytearray(total)
         for index in last.values():
             keep[index] = 1
@@ -181,7 +228,7 @@ class PartitionLog:
             keep[index] = key not in last
         offsets = [*self._head, *range(self._tail, end)]
         horizons: dict[int, int] = {}
-        for index, value in enumerate(self._values):
+        for index, value in enumerate(islice(self._values, total)):
             if value is not None or not keep[index]:
                 continue
             offset = offsets[index]
@@ -191,11 +238,14 @@ class PartitionLog:
             else:
                 horizons[offset] = horizon
         self._horizons = horizons
-        self._keys = list(compress(self._keys, keep))
-        self._values = list(compress(self._values, keep))
-        self._timestamps = list(compress(self._timestamps, keep))
-        self._headers = list(compress(self._headers, keep)) if self._headers is not None else None
+        self._keys[:total] = compress(self._keys, keep)
+        self._values[:total] = compress(self._values, keep)
+        self._timestamps[:total] = compress(self._timestamps, keep)
+        if self._headers is not None:
+            self._headers[:total] = compress(self._headers, keep)
         self._head, self._tail = list(compress(offsets, keep)), end
+        if self._ledger is not None:
+            self._ledger.forget_before(end)
 
     def _too_old(self, now: int) -> int:
         if self.settings.retention_ms < 0:
@@ -223,10 +273,22 @@ class PartitionLog:
             del self._headers[:count]
         self._horizons = {offset: horizon for offset, horizon in self._horizons.items() if offset >= begin}
         self.begin = begin
+        if self._ledger is not None:
+            self._ledger.forget_before(begin)
 
     def _offset(self, index: int) -> int:
         head = len(self._head)
         return self._head[index] if index < head else self._tail + index - head
+
+
+def leave_out(batch: RawBatch, hidden: Container[int]) -> None:
+    """Takes these offsets out of a batch, and a header column that nothing is left in."""
+    shown = [offset not in hidden for offset in batch.offsets]
+    batch.keys, batch.values = list(compress(batch.keys, shown)), list(compress(batch.values, shown))
+    batch.timestamps, batch.offsets = list(compress(batch.timestamps, shown)), list(compress(batch.offsets, shown))
+    if batch.headers is not None:
+        headers = list(compress(batch.headers, shown))
+        batch.headers = headers if any(headers) else None
 
 
 def _payload(column: Iterable[bytes | None]) -> int:

@@ -1,11 +1,12 @@
 """Sends to the embedded broker: a record is in its log when `send` returns."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from streamz_actors.errors import ProduceError
-from streamz_actors.transport.abc import Delivery, Producer
+from streamz_actors.errors import CommitError, ProduceError, TransportError
+from streamz_actors.transport.abc import Delivery, GroupMember, Producer, TransactionalProducer
 from streamz_actors.transport.memory.broker import MemoryBroker
+from streamz_actors.transport.memory.transactions import Ticket
 from streamz_actors.types import Headers, TopicPartition
 
 
@@ -27,19 +28,14 @@ class MemoryProducer(Producer):
         headers: Sequence[Headers] | None = None,
     ) -> "asyncio.Future[Delivery]":
         """The future it returns is done."""
-        count = len(keys)
-        if count == 0 or not count == len(values) == len(timestamps) == (count if headers is None else len(headers)):
-            raise ValueError(f"topic {topic!r}: columns must have one equal length of at least 1")
-        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
-        try:
+
+        def append() -> int:
             if not self._running:
                 raise ProduceError(f"topic {topic!r}: send by a producer that is not running")
-            first = self._broker.append(TopicPartition(topic, partition), keys, values, timestamps, headers)
-        except ProduceError as error:
-            future.set_exception(error)
-        else:
-            future.set_result(Delivery(topic, partition, ((first, count),)))
-        return future
+            return self._broker.append(TopicPartition(topic, partition), keys, values, timestamps, headers)
+
+        check_columns(topic, keys, values, timestamps, headers)
+        return settled(topic, partition, len(keys), append)
 
     @property
     def pending(self) -> int:
@@ -50,3 +46,104 @@ class MemoryProducer(Producer):
 
     async def stop(self) -> None:
         self._running = False
+
+
+class MemoryTransactionalProducer(TransactionalProducer):
+    def __init__(self, broker: MemoryBroker, transactional_id: str, timeout: float) -> None:
+        self._broker = broker
+        self._id = transactional_id
+        self._timeout = timeout
+        self._ticket: Ticket | None = None
+        self._failure = "it was not started"  # why nothing works; empty while all does
+
+    async def start(self) -> None:
+        self._ticket = self._broker.transactions.begin(self._id, self._timeout)
+        self._failure = ""
+
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
+    ) -> "asyncio.Future[Delivery]":
+        """The future it returns is done."""
+
+        def append() -> int:
+            ticket = self._usable(ProduceError)
+            try:
+                return self._broker.append(TopicPartition(topic, partition), keys, values, timestamps, headers, ticket)
+            except ProduceError as error:
+                self._failure = f"a send of this transaction failed ({error})"
+                raise
+
+        check_columns(topic, keys, values, timestamps, headers)
+        return settled(topic, partition, len(keys), append)
+
+    async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
+        ticket = self._usable(CommitError)
+        try:
+            if offsets:
+                require_generation(member)
+                self._broker.transactions.add_offsets(ticket, self._broker.group(member.group), offsets, member)
+            self._broker.transactions.end(ticket, True)
+        except TransportError as error:
+            self._failure = f"a commit failed ({error})"
+            raise CommitError(f"transactional id {self._id!r}: {error}") from error
+
+    def _usable(self, error: type[ProduceError] | type[CommitError]) -> Ticket:
+        if self._failure or self._ticket is None:
+            raise error(f"transactional id {self._id!r}: this producer cannot go on: {self._failure}")
+        return self._ticket
+
+    @property
+    def pending(self) -> int:
+        return 0
+
+    async def flush(self) -> None:
+        """Nothing ever waits."""
+
+    async def drop(self) -> None:
+        self._ticket, self._failure = None, "it was dropped"
+
+    async def stop(self) -> None:
+        ticket, failed = self._ticket, self._failure
+        self._ticket, self._failure = None, "it is stopped"
+        if ticket is None or failed:
+            return
+        try:
+            self._broker.transactions.end(ticket, False)
+        except TransportError:  # fenced: there is nothing of it left to abort
+            return
+
+
+def require_generation(member: GroupMember) -> None:
+    """Kafka takes offsets without a generation from anybody, also on an active group: they are refused here."""
+    if member.generation < 0:
+        raise CommitError(f"group {member.group!r}: {member.member_id!r} has no place in the group to commit with")
+
+
+def check_columns(
+    topic: str,
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    timestamps: Sequence[int],
+    headers: Sequence[Headers] | None,
+) -> None:
+    count = len(keys)
+    if count == 0 or not count == len(values) == len(timestamps) == (count if headers is None else len(headers)):
+        raise ValueError(f"topic {topic!r}: columns must have one equal length of at least 1")
+
+
+def settled(topic: str, partition: int, count: int, append: Callable[[], int]) -> "asyncio.Future[Delivery]":
+    """A future with what came of appending so many records."""
+    future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+    try:
+        first = append()
+    except ProduceError as error:
+        future.set_exception(error)
+    else:
+        future.set_result(Delivery(topic, partition, ((first, count),)))
+    return future

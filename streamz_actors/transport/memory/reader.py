@@ -12,9 +12,9 @@ from streamz_actors.types import TopicPartition
 
 
 class MemoryReader(Reader):
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: MemoryBroker, read_committed: bool = False) -> None:
         self._broker = broker
-        self._fetcher = Fetcher(broker, _refuse)
+        self._fetcher = Fetcher(broker, _refuse, read_committed)
         self._running = False
 
     async def start(self) -> None:

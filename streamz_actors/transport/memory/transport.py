@@ -2,11 +2,21 @@
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import ConfigError
-from streamz_actors.transport.abc import Admin, Assignor, Consumer, GroupSettings, Listener, Producer, Reader, Transport
+from streamz_actors.transport.abc import (
+    Admin,
+    Assignor,
+    Consumer,
+    GroupSettings,
+    Listener,
+    Producer,
+    Reader,
+    TransactionalProducer,
+    Transport,
+)
 from streamz_actors.transport.memory.admin import MemoryAdmin
 from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.consumer import MemoryConsumer
-from streamz_actors.transport.memory.producer import MemoryProducer
+from streamz_actors.transport.memory.producer import MemoryProducer, MemoryTransactionalProducer
 from streamz_actors.transport.memory.reader import MemoryReader
 
 RESETS = ("earliest", "latest", "none")
@@ -36,8 +46,13 @@ class MemoryTransport(Transport):
             raise ConfigError(f"auto_offset_reset={settings.auto_offset_reset!r} is none of {', '.join(RESETS)}")
         return MemoryConsumer(self.broker, settings, assignor, listener)
 
-    def reader(self) -> Reader:
-        return MemoryReader(self.broker)
+    def reader(self, *, read_committed: bool = False) -> Reader:
+        return MemoryReader(self.broker, read_committed)
 
     def producer(self, client_id: str) -> Producer:
         return MemoryProducer(self.broker)
+
+    def transactional_producer(
+        self, client_id: str, transactional_id: str, *, timeout: float = 60.0
+    ) -> TransactionalProducer:
+        return MemoryTransactionalProducer(self.broker, transactional_id, timeout)
