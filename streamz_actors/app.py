@@ -123,9 +123,9 @@ class App:
     def table(self, name: Any, *, windowed: WrittenWindow | None = None, **options: Any) -> Any:
         """A table that handlers write, by name; or the table of a topic's latest values.
 
-        Options: `key_type, value_type, default, partitions, changelog=True, codec, per_partition=False`; with
-        `windowed` also `expires, on_window_close, merger`, see `Table.tumbling`. A topic's table takes `default` and
-        `versioned`: how long it keeps what each key held before.
+        Options: `key_type, value_type, default, partitions, changelog=True, codec, per_partition=False,
+        standby_replicas`; with `windowed` also `expires, on_window_close, merger`, see `Table.tumbling`. A topic's
+        table takes `default`, `standby_replicas` and `versioned`: how long it keeps what each key held before.
         """
         pickle = self.settings.allow_pickle
         if windowed is not None:

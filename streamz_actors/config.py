@@ -161,6 +161,17 @@ class Settings:
         "key only the last goes on. 0: each goes on at once. A bounded run keeps none.",
         least=0,
     )
+    standby_replicas: int = setting(
+        0,
+        "Copies of each task's tables that other workers keep up to date, to take over at once when its worker is "
+        "gone. `app.table(standby_replicas=)` says otherwise for one table.",
+        least=0,
+    )
+    rack: str | None = setting(
+        None,
+        "Where this worker stands: a rack, a zone, a machine. Copies of tables are kept elsewhere than the tables, if "
+        "there is an elsewhere.",
+    )
     group_instance_id: str | None = setting(
         None, "Static membership: a name of this worker that survives its restart, one for each worker of a group."
     )

@@ -3,27 +3,16 @@
 Nothing here raises, whatever the members say: a leader that failed would hang its group.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
-from streamz_actors.assignment.plan import Candidate, Plan, TaskId, Work, plan
-from streamz_actors.assignment.wire import Host, Member, Ownership, pack, unpack_member, unpack_ownership
+from streamz_actors.assignment.answers import answers
+from streamz_actors.assignment.plan import Candidate, TaskId, Work, plan
+from streamz_actors.assignment.wire import Member, Ownership, pack, unpack_member, unpack_ownership
 from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.transport.abc import Offer, Share
 from streamz_actors.types import TopicPartition
-
-logger = logging.getLogger("streamz_actors.assignment")
-
-LARGEST_GENERATION: Final = 600_000
-"""Bytes that offers and shares of a generation may have in all before the ownership is left out of most shares.
-
-Kafka keeps them, with ids and host names of its own (about 150 bytes a member), in one record of at most 1 MiB. Every
-member gets the ownership, some 15 bytes for each of them and 1 to 2 for each task: that fits up to about 150 members
-with 1,500 tasks, or 60 with 4,000. In a larger group only the leader is told all; the others are told who leads.
-1,000 members with 10,000 tasks of one topic take 470 kB then, all in all, and 2,000 members 850 kB: the end of it.
-"""
 
 
 class Told(Protocol):
@@ -36,13 +25,15 @@ class Part:
 
     name: str
     topics: Mapping[str, int]
-    stateful: bool
+    stateful: bool = False
+    logged: bool = False
+    standbys: int = 0
 
     @property
     def tasks(self) -> list[Work]:
         needed = frozenset(self.topics)
         return [
-            Work(TaskId(self.name, partition), needed, self.stateful)
+            Work(TaskId(self.name, partition), needed, self.stateful, self.logged, self.standbys)
             for partition in range(max(self.topics.values(), default=0))
         ]
 
@@ -54,7 +45,8 @@ class GroupAssignor:
     """Shares tasks out over all members.
 
     `member` describes this worker at each join; `split` gives the sub-topologies that partition counts of source topics
-    make, and must not raise; `told` gets every outcome.
+    make, and must not raise; `told` gets every outcome. A task has `standbys` copies where its tables do not say how
+    many, else as many as the table that wants most.
     """
 
     name = "streamz-actors"
@@ -64,45 +56,39 @@ class GroupAssignor:
         member: Callable[[], Member],
         split: Callable[[Mapping[str, int]], Sequence[SubTopology]],
         told: Told,
+        standbys: int = 0,
     ) -> None:
-        self._member, self._split, self._told = member, split, told
+        self._member, self._split, self._told, self._standbys = member, split, told, standbys
 
     def user_data(self) -> bytes:
         return pack(self._member())
 
     def assign(self, offers: Sequence[Offer], partitions: Mapping[str, int]) -> Mapping[str, Share]:
-        parts = {part.name: part for part in self._parts(offers, partitions)}
+        parts = self._parts(offers, partitions)
         members = {offer.member_id: unpack_member(offer.user_data) for offer in sorted(offers, key=_by_id)}
-        owners = plan([task for part in parts.values() for task in part.tasks], _candidates(offers, members))
+        outcome = plan([task for part in parts for task in part.tasks], _candidates(offers, members))
+        sources = {part.name: part.sources for part in parts}
         given: dict[str, list[TopicPartition]] = {offer.member_id: [] for offer in offers}
-        for task in sorted(owners):
-            given[owners[task]].extend(parts[task.sub].sources(task.partition))
-        answers = self._answers(offers, members, parts.values(), owners, sum(map(len, given.values())))
-        return {member_id: Share(tuple(places), answers[member_id]) for member_id, places in given.items()}
+        for sub, partition in sorted(outcome.owners):
+            given[outcome.owners[TaskId(sub, partition)]].extend(sources[sub](partition))
+        counts = {part.name: len(part.tasks) for part in parts}
+        told = answers(self._member(), offers, members, counts, outcome, sum(map(len, given.values())))
+        return {member_id: Share(tuple(places), told[member_id]) for member_id, places in given.items()}
 
     def _parts(self, offers: Sequence[Offer], partitions: Mapping[str, int]) -> list[Part]:
         """The sub-topologies, with the topics that are there; then topics that only another release reads."""
-        parts = [Part(sub.name, _present(sub.topics, partitions), bool(sub.stores)) for sub in self._split(partitions)]
+        parts = [self._part(sub, partitions) for sub in self._split(partitions)]
         known = {topic for part in parts for topic in part.topics}
         return [part for part in parts if part.topics] + _foreign(offers, partitions, known)
 
-    def _answers(
-        self,
-        offers: Sequence[Offer],
-        members: Mapping[str, Member | None],
-        parts: Iterable[Part],
-        owners: Plan,
-        places: int,
-    ) -> dict[str, bytes]:
-        """What each member is told beside its partitions."""
-        me = self._member()
-        whole = pack(_ownership(me.worker, members, parts, owners))
-        little = pack(Ownership(me.worker, (Host(me.worker, me.address),), {}))
-        taken = 8 * places + sum(len(offer.user_data) + 2 * sum(map(len, offer.topics)) for offer in offers)
-        if taken + len(whole) * len(offers) <= LARGEST_GENERATION:
-            return {offer.member_id: whole for offer in offers}
-        logger.warning("%d members with %d tasks: only the leader knows who has what", len(offers), len(owners))
-        return {offer.member_id: whole if _is(members[offer.member_id], me) else little for offer in offers}
+    def _part(self, sub: SubTopology, partitions: Mapping[str, int]) -> Part:
+        topics = {topic: partitions[topic] for topic in sub.topics if partitions.get(topic)}
+        wanted = [
+            self._standbys if spec.standby_replicas is None else spec.standby_replicas
+            for spec in sub.stores
+            if spec.changelog is not None
+        ]
+        return Part(sub.name, topics, bool(sub.stores), bool(wanted), max(wanted, default=0))
 
     def on_assigned(self, share: Share, generation: int, member_id: str, leader: bool) -> None:
         self._told(unpack_ownership(share.user_data), generation, member_id, leader)
@@ -112,14 +98,6 @@ def _by_id(offer: Offer) -> str:
     return offer.member_id
 
 
-def _is(member: Member | None, me: Member) -> bool:
-    return member is not None and (member.worker, member.since) == (me.worker, me.since)
-
-
-def _present(topics: Mapping[str, int], partitions: Mapping[str, int]) -> dict[str, int]:
-    return {topic: partitions[topic] for topic in topics if partitions.get(topic)}
-
-
 def _foreign(offers: Sequence[Offer], partitions: Mapping[str, int], known: set[str]) -> list[Part]:
     """Topics that are not of this release: those that the same members subscribe to stay together."""
     groups: dict[frozenset[str], dict[str, int]] = {}
@@ -127,31 +105,22 @@ def _foreign(offers: Sequence[Offer], partitions: Mapping[str, int], known: set[
         if topic not in known and count:
             readers = frozenset(offer.member_id for offer in offers if topic in offer.topics)
             groups.setdefault(readers, {})[topic] = count
-    return [Part(f"?{next(iter(topics))}", topics, False) for topics in groups.values()]
+    return [Part(f"?{next(iter(topics))}", topics) for topics in groups.values()]
 
 
 def _candidates(offers: Sequence[Offer], members: Mapping[str, Member | None]) -> list[Candidate]:
-    candidates = []
-    for offer in offers:
-        member = members[offer.member_id]
-        if member is None:
-            candidates.append(Candidate(offer.member_id, offer.topics))
-            continue
-        holds = frozenset(TaskId(sub, partition) for sub, held in member.tasks.items() for partition in held)
-        candidates.append(Candidate(offer.member_id, offer.topics, holds, member.generation))
-    return candidates
+    return [_candidate(offer, members[offer.member_id]) for offer in offers]
 
 
-def _ownership(leader: str, members: Mapping[str, Member | None], parts: Iterable[Part], owners: Plan) -> Ownership:
-    """The map of everything; a member that could not be read has no place in it."""
-    hosts: list[Host] = []
-    numbers: dict[str, int] = {}
-    for member_id, member in members.items():
-        if member is not None:
-            numbers[member_id] = len(hosts)
-            hosts.append(Host(member.worker, member.address))
-    tasks = {
-        part.name: tuple(numbers.get(owners.get(task.id, ""), -1) for task in part.tasks)
-        for part in parts
-    }
-    return Ownership(leader, tuple(hosts), tasks)
+def _candidate(offer: Offer, member: Member | None) -> Candidate:
+    if member is None:
+        return Candidate(offer.member_id, offer.topics)
+    lags = None
+    if member.copies is not None:
+        lags = {TaskId(sub, place): lag for sub, copies in member.copies.items() for place, lag in copies.items()}
+    holds, small = _tasks(member.tasks), _tasks(member.small)
+    return Candidate(offer.member_id, offer.topics, holds, member.generation, lags, small, member.rack)
+
+
+def _tasks(partitions: Mapping[str, tuple[int, ...]]) -> frozenset[TaskId]:
+    return frozenset(TaskId(sub, partition) for sub, held in partitions.items() for partition in held)

@@ -13,9 +13,12 @@ topics, balance is as good as moving single tasks can make it. The order of the 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+ACCEPTABLE_LAG: Final = 10_000
+"""Records that a copy may be behind and still be near the head: they are restored in a fraction of a second."""
 
 
 class TaskId(NamedTuple):
@@ -32,6 +35,10 @@ class Work:
     topics: frozenset[str]
     """What must be subscribed to in order to run it: the same for all tasks of a sub-topology."""
     stateful: bool
+    logged: bool = False
+    """Whether its state can be copied elsewhere: some of it is in changelogs."""
+    standbys: int = 0
+    """How many copies are wanted beside its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,30 @@ class Candidate:
     topics: frozenset[str]
     holds: frozenset[TaskId] = frozenset()
     generation: int = -1
+    copies: Mapping[TaskId, int] | None = None
+    """The lag, in records, of each copy that it has; what it holds and does not name here is up to date. None: it
+    keeps no copies.
+    """
+    small: frozenset[TaskId] = frozenset()
+    """What is so little that a copy is no matter."""
+    rack: str = ""
 
 
-Plan = dict[TaskId, str]
-"""The member id of each task's owner; a task that no member may have is missing."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who has what, as member ids."""
+
+    owners: Mapping[TaskId, str]
+    """A task that no member may have is missing."""
+    standbys: Mapping[TaskId, tuple[str, ...]] = field(default_factory=dict)
+    """Those that keep a copy, where some are wanted."""
+    warmups: Mapping[TaskId, tuple[str, ...]] = field(default_factory=dict)
+    """Those whose copy is brought up for a move, of the task or of a standby; one may be a standby as well."""
+
+
+def ready(lags: Iterable[int | None]) -> bool:
+    """Whether a member is to ask for a rebalance, given how far its warm-ups are behind (None: not known)."""
+    return any(lag is not None and lag <= ACCEPTABLE_LAG for lag in lags)
 
 
 def plan(tasks: Collection[Work], members: Collection[Candidate]) -> Plan:
@@ -60,7 +87,7 @@ def plan(tasks: Collection[Work], members: Collection[Candidate]) -> Plan:
             if task.stateful is stateful:
                 desk.place(task)
         desk.even_out()
-    return {task.id: load.member.id for load in loads for task in load.tasks()}
+    return Plan({task.id: load.member.id for load in loads for task in load.tasks()})
 
 
 class _Load:

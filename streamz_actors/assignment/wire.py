@@ -2,7 +2,10 @@
 
     byte 0   the version of the writer
     byte 1   the oldest version whose readers still understand it
-    rest     zlib of JSON
+    rest     zlib of JSON; in what a member is told: zlib of what all are told, then zlib of what it alone is told
+
+Version 2 is 1 with more fields and with the part for one member. Who reads 1 ignores them; where they are missing, as
+from a member of 1, the defaults stand.
 
 Kafka keeps the metadata and the assignments of a whole generation in one record of at most 1 MiB, and every member is
 sent its own copy of the ownership: see `assignor` for what is left out when the group is too large for that.
@@ -10,16 +13,17 @@ sent its own copy of the ownership: see `assignor` for what is left out when the
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 from streamz_actors.errors import DecodeError
 from streamz_actors.serde.schema import schema_for
 
 T = TypeVar("T")
 
-VERSION: Final = 1
+VERSION: Final = 2
 OLDEST: Final = 1
+_HEADER: Final = bytes((VERSION, OLDEST))
 LARGEST: Final = 4 << 20
 """Bytes of JSON that are unpacked at the most: no member can make another one run out of memory."""
 
@@ -47,6 +51,35 @@ class Member:
     """The tasks that it runs: partitions by sub-topology name."""
     nonce: int = 0
     """Differs from the last one when the member asks for a rebalance: Kafka acts on metadata that has changed."""
+    copies: Mapping[str, Mapping[int, int]] | None = None
+    """The state that it has at hand: by sub-topology name and partition, the records between it and its changelogs'
+    ends, as far as it knows them. Standbys, warm-ups and files from before; of the tasks that it runs those that are
+    being restored, the others are up to date. None: it keeps no copies, and takes over what it gets from nothing.
+    """
+    small: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of the tasks that it runs, those with so little in their changelogs that they may move to where no copy is."""
+    rack: str = ""
+    """Where it stands: a standby stands elsewhere than its task, if it can."""
+    transactional_id: str = ""
+    """Of its producer; "" without transactions."""
+    known: tuple[str, ...] = ()
+    """Transactional ids of others: its peers as it was told them, and those that it was to fence and has not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What one member alone is told."""
+
+    standbys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The tasks of which it keeps a copy: partitions by sub-topology name."""
+    warmups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Those of which a copy here is wanted for a move: when it is near the head (`plan.ready`) the member asks for a
+    rebalance, once for each. One may be among the standbys as well: it is to run here, but is still behind.
+    """
+    peers: tuple[str, ...] = ()
+    """Transactional ids of some others, to be remembered: it says them when it joins again, should they be gone."""
+    fence: tuple[str, ...] = ()
+    """Transactional ids of members that are gone: to be fenced before the offsets of new tasks are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +91,11 @@ class Ownership:
     hosts: tuple[Host, ...]
     tasks: Mapping[str, tuple[int, ...]]
     """By sub-topology name: the index into `hosts` of each partition's owner; -1: nobody, or nobody known here."""
+    copies: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    """By sub-topology name, the indices of those that keep a copy of each partition, standbys first; none where nobody
+    keeps one, and in a group too large to tell.
+    """
+    own: Own = Own()
 
     def owner(self, sub: str, partition: int) -> Host | None:
         owners = self.tasks.get(sub, ())
@@ -65,31 +103,72 @@ class Ownership:
             return None
         return self.hosts[owners[partition]]
 
+    def standbys(self, sub: str, partition: int) -> tuple[Host, ...]:
+        """Who keeps a copy beside the owner: its standbys, then those that warm up for a move."""
+        copies = self.copies.get(sub, ())
+        return tuple(self.hosts[host] for host in copies[partition]) if 0 <= partition < len(copies) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What all members are told."""
+
+    leader: str
+    hosts: tuple[Host, ...]
+    tasks: Mapping[str, tuple[int, ...]]
+    copies: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+
 
 def pack(value: Member | Ownership) -> bytes:
-    return bytes((VERSION, OLDEST)) + zlib.compress(schema_for(type(value), "json").encode(value) or b"", 9)
+    if isinstance(value, Member):
+        return _HEADER + _zipped(value)
+    common = _HEADER + _zipped(_Common(value.leader, value.hosts, value.tasks, value.copies))
+    return with_own(common, value.own)
+
+
+def with_own(packed: bytes, own: Own) -> bytes:
+    """An ownership that was packed without it, and what one member alone is told."""
+    return packed + _zipped(own) if own != Own() else packed
+
+
+def _zipped(value: Member | _Common | Own) -> bytes:
+    return zlib.compress(schema_for(type(value), "json").encode(value) or b"", 9)
 
 
 def unpack_member(data: bytes) -> Member | None:
-    return _unpack(data, Member)
+    member, _ = _unpack(data, Member)
+    return member
 
 
 def unpack_ownership(data: bytes) -> Ownership | None:
-    ownership = _unpack(data, Ownership)
-    if ownership is None:
+    common, rest = _unpack(data, _Common)
+    if common is None or not _fits(common):
         return None
-    known = len(ownership.hosts)
-    return ownership if all(-1 <= host < known for hosts in ownership.tasks.values() for host in hosts) else None
+    own, _ = _inflate(rest, Own) if rest else (Own(), b"")
+    return None if own is None else Ownership(common.leader, common.hosts, common.tasks, common.copies, own)
 
 
-def _unpack(data: bytes, type_: type[T]) -> T | None:
+def _fits(common: _Common) -> bool:
+    """Whether all that it names are hosts."""
+    known = len(common.hosts)
+    owners = (host for hosts in common.tasks.values() for host in hosts)
+    keepers = (host for copies in common.copies.values() for hosts in copies for host in hosts)
+    return all(-1 <= host < known for host in owners) and all(0 <= host < known for host in keepers)
+
+
+def _unpack(data: bytes, type_: type[T]) -> tuple[T | None, bytes]:
     """None for what this version cannot read: an empty offer, a newer format that has left us behind, damage."""
     if len(data) < 2 or data[1] > VERSION:
-        return None
+        return None, b""
+    return _inflate(data[2:], type_)
+
+
+def _inflate(data: bytes, type_: type[T]) -> tuple[T | None, bytes]:
+    """The value, and the bytes behind it."""
     inflate = zlib.decompressobj()
     try:
-        text = inflate.decompress(data[2:], LARGEST)
-        decoded: T | None = schema_for(type_, "json").decode(text) if inflate.eof else None
-        return decoded
+        text = inflate.decompress(data, LARGEST)
+        decoded: Any = schema_for(type_, "json").decode(text) if inflate.eof else None
+        return decoded, inflate.unused_data
     except (zlib.error, DecodeError):
-        return None
+        return None, b""

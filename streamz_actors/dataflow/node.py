@@ -169,6 +169,8 @@ class StoreSpec:
     """Of a store whose keys begin with a time: ms that an entry is kept, counted from the highest time seen."""
     layout: Layout | None = None
     """Of a table of windows."""
+    standby_replicas: int | None = None
+    """How many other workers keep a copy; None: as many as the application's setting says."""
 
 
 @dataclass(eq=False, frozen=True)

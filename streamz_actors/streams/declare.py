@@ -14,7 +14,7 @@ from streamz_actors.streams.global_table import GlobalTable
 from streamz_actors.streams.mapped import default_factory
 from streamz_actors.streams.naming import checked
 from streamz_actors.streams.set_table import SetTable
-from streamz_actors.streams.stores import stored
+from streamz_actors.streams.stores import checked_standbys, stored
 from streamz_actors.streams.stream import (
     GroupedStream,
     Stream,
@@ -62,21 +62,23 @@ def declare_table(
     per_partition: bool = False,
     allow_pickle: bool = False,
     versioned: Duration | None = None,
+    standby_replicas: int | None = None,
 ) -> Table[Any, Any]:
     """A name makes a table that handlers write to, a topic the table of that topic's latest values.
 
     Without `value_type` a `default` that is a class stands for it. `codec` is that of the values. `versioned`: how long
-    the table of a topic keeps what keys held before.
+    the table of a topic keeps what keys held before. `standby_replicas`: in place of the application's setting.
     """
     if isinstance(name_or_topic, Topic):
         given = (key_type, value_type, partitions, codec)
         if any(option is not None for option in given) or per_partition or not changelog:
             raise TopologyError(
-                f"table of topic {name_or_topic}: types and partitions are its own; pass default= and versioned= only"
+                f"table of topic {name_or_topic}: types and partitions are its own; pass default=, versioned= and "
+                f"standby_replicas= only"
             )
         if versioned is not None:
-            return _versioned_table(builder, name_or_topic, default, versioned)
-        return _topic_table(builder, name_or_topic, default)
+            return _versioned_table(builder, name_or_topic, default, versioned, standby_replicas)
+        return _topic_table(builder, name_or_topic, default, standby_replicas)
     if versioned is not None:
         raise TopologyError(f"table {name_or_topic!r}: versioned= is for the table of a topic: app.table(topic, ...)")
     if value_type is None and isinstance(default, type):
@@ -89,6 +91,7 @@ def declare_table(
         changelog=changelog,
         partitions=partitions,
         per_partition=per_partition,
+        standby_replicas=standby_replicas,
     )
     return _written_table(Table, builder, spec, default)
 
@@ -104,6 +107,7 @@ def declare_set_table(
     codec: str | None = None,
     per_partition: bool = False,
     allow_pickle: bool = False,
+    standby_replicas: int | None = None,
 ) -> SetTable[Any, Any]:
     """`value_type` is that of the members."""
     members: Any = set if value_type is None else set[value_type]
@@ -115,6 +119,7 @@ def declare_set_table(
         changelog=changelog,
         partitions=partitions,
         per_partition=per_partition,
+        standby_replicas=standby_replicas,
     )
     return cast("SetTable[Any, Any]", _written_table(SetTable, builder, spec, set))
 
@@ -130,24 +135,38 @@ def declare_global_table(
     return GlobalTable(builder, spec)
 
 
-def _topic_table(builder: TopologyBuilder, topic: Topic[Any, Any], default: Any) -> Table[Any, Any]:
+def _topic_table(
+    builder: TopologyBuilder, topic: Topic[Any, Any], default: Any, standbys: int | None
+) -> Table[Any, Any]:
     """Asked for twice, two tables over the same state."""
-    spec = builder.tables.get(checked(topic.name, "table"))
+    name = checked(topic.name, "table")
+    spec = builder.tables.get(name)
     if spec is None or spec.changelog is not topic:
-        spec = builder.table(StoreSpec(topic.name, topic.key_schema, topic.value_schema, topic, source=True))
+        key, value, standbys = topic.key_schema, topic.value_schema, checked_standbys(name, standbys)
+        spec = builder.table(StoreSpec(name, key, value, topic, source=True, standby_replicas=standbys))
         builder.add(update.update_table(builder.source(topic), spec, "table"))
+    _agreed(spec, standbys)
     node = next(node for node in builder.nodes if node.kind == "table" and spec in node.stores)
     return kept_table(builder, spec, node, default_factory(spec.name, default))
 
 
+def _agreed(spec: StoreSpec, standbys: int | None) -> None:
+    """Raises TopologyError if a table that is asked for again is to have another number of standbys."""
+    if standbys not in (None, spec.standby_replicas):
+        raise TopologyError(
+            f"table {spec.name!r} was declared before with standby_replicas={spec.standby_replicas}: declare it once"
+        )
+
+
 def _versioned_table(
-    builder: TopologyBuilder, topic: Topic[Any, Any], default: Any, kept: Duration
+    builder: TopologyBuilder, topic: Topic[Any, Any], default: Any, kept: Duration, standbys: int | None
 ) -> VersionedTable[Any, Any]:
     """Asked for twice, two tables over the same state."""
     name, source = checked(topic.name, "table"), builder.source(topic)
     parts = joins.declared_versions(builder, source, name, kept) or joins.versioned_parts(
-        builder, source, name, "table", topic.key_schema, topic.value_schema, kept
+        builder, source, name, "table", topic.key_schema, topic.value_schema, kept, standby_replicas=standbys
     )
+    _agreed(parts.spec, standbys)
     return versioned_table(builder, parts, default_factory(name, default))
 
 

@@ -165,11 +165,18 @@ def history_of(name: str) -> str:
 
 
 def versioned_parts(
-    builder: TopologyBuilder, parent: Node, name: str, kind: str, key: Schema[Any], value: Schema[Any], kept: Duration
+    builder: TopologyBuilder,
+    parent: Node,
+    name: str,
+    kind: str,
+    key: Schema[Any],
+    value: Schema[Any],
+    kept: Duration,
+    standby_replicas: int | None = None,
 ) -> VersionedParts:
     """Two stores with changelogs of their own: not the source's topic, which knows the order of arrival only."""
     retention = milliseconds(kept, "versioned", least=1)
-    spec = stored(builder, name, key, value)
+    spec = stored(builder, name, key, value, standby_replicas=standby_replicas)
     history = stored(
         builder,
         history_of(name),
@@ -178,6 +185,7 @@ def versioned_parts(
         retention=retention,
         kind=HISTORY,
         layout=VersionLayout(value, retention),
+        standby_replicas=standby_replicas,
     )
     return VersionedParts(spec, history, builder.add(versioned.update_versions(parent, spec, history, kind)))
 

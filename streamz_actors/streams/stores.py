@@ -4,11 +4,18 @@ from typing import Any, Final
 
 from streamz_actors.dataflow.node import Layout, StoreSpec
 from streamz_actors.dataflow.topology import TopologyBuilder
+from streamz_actors.errors import TopologyError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.naming import checked
 
 DAY: Final = 86_400.0
 """Seconds."""
+
+
+def checked_standbys(table: str, standby_replicas: int | None) -> int | None:
+    if standby_replicas is not None and standby_replicas < 0:
+        raise TopologyError(f"table {table!r}: standby_replicas={standby_replicas} must be 0 or more")
+    return standby_replicas
 
 
 def stored(
@@ -23,6 +30,7 @@ def stored(
     retention: int | None = None,
     kind: str = "table",
     layout: Layout | None = None,
+    standby_replicas: int | None = None,
 ) -> StoreSpec:
     """`<app id>-<name>-changelog` is its changelog, unless there is to be none.
 
@@ -54,5 +62,6 @@ def stored(
             retention=retention,
             kind=kind,
             layout=layout,
+            standby_replicas=checked_standbys(name, standby_replicas),
         )
     )

@@ -99,6 +99,7 @@ def with_windows(
         changelog=spec.changelog is not None,
         partitions=spec.partitions,
         per_partition=spec.per_partition,
+        standby_replicas=spec.standby_replicas,
         **options,
     )
 

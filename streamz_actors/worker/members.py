@@ -7,7 +7,7 @@ on_assigned  synchronous: pause all, seek what is kept to where its buffer ends;
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from streamz_actors.assignment.wire import Host, Member, Ownership
 from streamz_actors.transport.abc import Consumer, Listener
@@ -40,7 +40,12 @@ class Membership(Listener):
         """Others may have had our tasks in the meantime: nothing of them may be kept."""
         self.rebalancing = False
         self.leads = Leadership()
+        self.rack = ""
+        self.transactional_id = ""
+        """What others fence when this worker is gone; "" without transactions."""
         self.ownership: Ownership | None = None
+        self.to_fence: tuple[str, ...] = ()
+        """Transactional ids of workers that are gone, for this one to fence before it reads offsets: see `fenced`."""
         self.generation = -1
         self._member_id = ""
         self._nonce = 0
@@ -48,9 +53,32 @@ class Membership(Listener):
 
     # -- what it says
 
-    def member(self, address: str, since: int, held: Mapping[str, tuple[int, ...]]) -> Member:
-        """This worker as it joins."""
-        return Member(self._name, address, since, self.generation, {} if self.lost else held, self._nonce)
+    def member(
+        self,
+        address: str,
+        since: int,
+        held: Mapping[str, tuple[int, ...]],
+        copies: Mapping[str, Mapping[int, int]] | None = None,
+        small: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Member:
+        """This worker as it joins; see `Member` for what `copies` and `small` are."""
+        return Member(
+            self._name,
+            address,
+            since,
+            self.generation,
+            {} if self.lost else held,
+            self._nonce,
+            copies,
+            {} if self.lost or small is None else small,
+            self.rack,
+            self.transactional_id,
+            (*(() if self.ownership is None else self.ownership.own.peers), *self.to_fence),
+        )
+
+    def fenced(self, ids: Collection[str]) -> None:
+        """These are: they need not be told again should this worker be gone before."""
+        self.to_fence = tuple(one for one in self.to_fence if one not in ids)
 
     async def rejoin(self) -> None:
         """Makes the group rebalance. Raises TransportError."""
@@ -77,6 +105,8 @@ class Membership(Listener):
             self.lost = True
         self.generation, self._member_id = generation, member_id
         self.ownership = ownership
+        if ownership is not None:
+            self.to_fence = tuple(sorted({*self.to_fence, *ownership.own.fence}))
         self.leads.tell(self._is_leader(leader))
 
     def _is_leader(self, leader: bool) -> bool:

@@ -202,7 +202,8 @@ class Worker:
         if not topics:
             self.ready.set()
             return
-        assignor = GroupAssignor(self._member, self._split, self.members.told)
+        self.members.rack = self.spec.settings.rack or ""
+        assignor = GroupAssignor(self._member, self._split, self.members.told, self.spec.settings.standby_replicas)
         self._consumer = self.transport.consumer(group, assignor, self.members)
         self.members.consumer = self.assigned.consumer = self._consumer
         await self._consumer.start(topics)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamz_actors import AgentStream, App
-from streamz_actors.assignment.assignor import LARGEST_GENERATION, GroupAssignor
+from streamz_actors.assignment.answers import LARGEST_GENERATION
+from streamz_actors.assignment.assignor import GroupAssignor
 from streamz_actors.assignment.wire import Member, Ownership, pack, unpack_ownership
 from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.transport.abc import Offer, Share
