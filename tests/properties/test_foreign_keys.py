@@ -119,7 +119,7 @@ def _idle_tombstones(out: list[Row]) -> list[Row]:
     return idle
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from(KINDS), st.lists(st.one_of(changes, st.just("restart")), max_size=25))
 def test_a_change_at_rest_gives_each_result_once_with_its_time(kind: str, given: list[Any]) -> None:
     made, tables = engine(kind, (2, 2)), Tables()

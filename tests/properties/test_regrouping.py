@@ -138,7 +138,7 @@ def test_groups_follow_the_table_change_by_change(kind: str, given: list[Any]) -
         assert [row for row in out if row[0] == group] == [row for row in expected if row[0] == group]
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(steps)
 def test_groups_of_groups_follow_as_well(given: list[Any]) -> None:
     made = engine("reduce", again=True)

@@ -140,7 +140,7 @@ def test_every_closed_session_is_the_naive_one(case: Case, kind: str) -> None:
     assert [(record.window_start, record.window_end) for record in made.lates] == late
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(1, 9), st.lists(st.integers(0, 200), min_size=1, max_size=30))
 def test_with_grace_enough_any_order_gives_the_sessions_of_the_sorted_times(gap: int, times: list[int]) -> None:
     out = machine(Session(gap / 1000, 1), "count", "close").play(
@@ -155,7 +155,7 @@ def test_with_grace_enough_any_order_gives_the_sessions_of_the_sorted_times(gap:
     assert out == [("a", group[0], group[-1], len(group), group[-1]) for group in expected]
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
 def test_old_values_are_those_of_the_update_before(case: Case, kind: str) -> None:
     window, stream = case
@@ -170,7 +170,7 @@ def test_old_values_are_those_of_the_update_before(case: Case, kind: str) -> Non
             held[key] = value
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
 def test_sessions_that_are_kept_can_be_looked_up(case: Case, kind: str) -> None:
     window, stream = case
@@ -185,7 +185,7 @@ def test_sessions_that_are_kept_can_be_looked_up(case: Case, kind: str) -> None:
         assert layout.windows(made.state.logged, key.encode(), 7, 40) == [row for row in kept if 7 <= row[0] < 40]
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
 def test_when_input_stops_all_that_is_open_closes_once(case: Case, kind: str) -> None:
     window, stream = case

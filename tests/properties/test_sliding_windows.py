@@ -194,7 +194,7 @@ def test_every_closed_window_is_the_naive_one(case: Case, kind: str) -> None:
     assert [record.window_start for record in made.lates] == late
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 20), st.lists(st.integers(0, 80), min_size=1, max_size=25))
 def test_with_grace_enough_windows_are_those_of_the_definition(size: int, times: list[int]) -> None:
     made = machine(Sliding(size / 1000, 1), "count", "update")
@@ -208,7 +208,7 @@ def test_with_grace_enough_windows_are_those_of_the_definition(size: int, times:
     assert last == {start: inside(start) for start in left | right}
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
 def test_old_values_are_those_of_the_update_before(case: Case, kind: str) -> None:
     window, stream = case
@@ -226,7 +226,7 @@ def test_old_values_are_those_of_the_update_before(case: Case, kind: str) -> Non
             held[key] = value
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
 def test_windows_that_are_kept_can_be_looked_up(case: Case, kind: str) -> None:
     window, stream = case
@@ -246,7 +246,7 @@ def test_windows_that_are_kept_can_be_looked_up(case: Case, kind: str) -> None:
         assert layout.windows(made.state.logged, key.encode(), 7, 40) == [row for row in shown if 7 <= row[0] < 40]
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cases, kinds)
 def test_when_input_stops_all_that_is_open_closes_once(case: Case, kind: str) -> None:
     window, stream = case

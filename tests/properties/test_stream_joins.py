@@ -163,7 +163,7 @@ def test_two_streams_meet_as_in_lists(kind: str, within: tuple[int, int, int], g
     assert play(Engine(declare), given) == expected(Naive(kind, *within), given)
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from(KINDS), bounds, steps, st.booleans())
 def test_a_stream_meets_itself_first_as_the_left_side(
     kind: str, within: tuple[int, int, int], given: list[Any], twice: bool
@@ -185,7 +185,7 @@ def test_a_stream_meets_itself_first_as_the_left_side(
     assert play(Engine(declare), given) == model.out
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(bounds, steps)
 def test_several_records_at_one_time_of_one_key_each_meet(within: tuple[int, int, int], given: list[Any]) -> None:
     given = [(*step[:3], step[3] // 10) if isinstance(step, tuple) else step for step in given]

@@ -146,7 +146,7 @@ def _without_idle_tombstones(out: list[Row]) -> list[Row]:
     return kept
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from(KINDS), st.lists(changes, max_size=25), st.booleans())
 def test_groups_of_a_joined_table_follow_it(kind: str, given: list[Change], named: bool) -> None:
     def declare(builder: TopologyBuilder, topic: MakeTopic) -> None:
@@ -165,7 +165,7 @@ def test_groups_of_a_joined_table_follow_it(kind: str, given: list[Change], name
     assert {key: count for key, count in state.items() if count} == counts
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.sampled_from(KINDS), st.sampled_from(["", "view", "named"]), steps)
 def test_a_table_joined_with_itself_ends_with_its_own_values(kind: str, view: str, given: list[Any]) -> None:
     def declare(builder: TopologyBuilder, topic: MakeTopic) -> None:

@@ -123,7 +123,7 @@ def test_every_closed_window_is_the_naive_one(window: Aligned, kind: str, stream
     assert [(record.timestamp, record.window_start) for record in made.lates] == late
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(windows, kinds, runs())
 def test_old_values_are_those_of_the_update_before(window: Aligned, kind: str, stream: list[Run]) -> None:
     made = machine(window, kind, "update", olds=True)
@@ -136,7 +136,7 @@ def test_old_values_are_those_of_the_update_before(window: Aligned, kind: str, s
             held[key] = value
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(windows, kinds, runs())
 def test_windows_that_are_kept_can_be_looked_up(window: Aligned, kind: str, stream: list[Run]) -> None:
     made = machine(window, kind, "update")
@@ -156,7 +156,7 @@ def test_windows_that_are_kept_can_be_looked_up(window: Aligned, kind: str, stre
         assert layout.windows(made.state.logged, key.encode(), 7, 40) == [row for row in kept if 7 <= row[0] < 40]
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(windows, kinds, runs())
 def test_when_input_stops_all_that_is_open_closes_once(window: Aligned, kind: str, stream: list[Run]) -> None:
     made = machine(window, kind, "close", idle=5_000)
