@@ -17,7 +17,7 @@ from streamz_actors.agents.outbox import Outbox
 from streamz_actors.agents.replies import Asked, asked
 from streamz_actors.agents.stream import AgentStream
 from streamz_actors.dataflow.batch import Batch
-from streamz_actors.dataflow.context import Context, current
+from streamz_actors.dataflow.context import Context, current, sending
 from streamz_actors.dataflow.node import Place
 from streamz_actors.dataflow.policies import Final, Policy, Retry
 from streamz_actors.errors import StreamzError, UsageError
@@ -47,6 +47,7 @@ class Actor:
 
     async def run(self) -> None:
         current.set(self._context)
+        sending.set(self._place.collector)
         try:
             while await self._settled():
                 pass

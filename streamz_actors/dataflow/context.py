@@ -102,6 +102,10 @@ running_inside: ContextVar[tuple[Link, Runtime] | None] = ContextVar("streamz_ac
 """What runs the code that asks: set for everything that a run starts."""
 
 
+sending: ContextVar[Collector | None] = ContextVar("streamz_actors_sending", default=None)
+"""Where what the running code sends belongs: set inside tasks, whose sends are part of what they commit; else None."""
+
+
 Undo = tuple[Any, bytes, Any, Any]
 """A table write of the event at hand: the state, the key, what it held before, what was written."""
 
