@@ -72,15 +72,15 @@ async def commit(
     for task in tasks:
         offsets |= task.committable()
     moved = {place: offset for place, offset in offsets.items() if committed.get(place) != offset}
-    flushes = [flush for task in tasks for flush in _begin(task, offsets)]
+    flushes = [flush for task in tasks for flush in begin(task, offsets)]
     watch("taken")
     if not moved and not flushes and collector.idle:
         return dict(committed)
     # 3
     for flush in flushes:
-        _send(flush, collector)
+        send(flush, collector)
     await collector.drain()
-    await _check(flushes)
+    await check(flushes)
     watch("sent")
     # 4
     if moved:
@@ -88,12 +88,13 @@ async def commit(
     watch("committed")
     # 5
     for flush in flushes:
-        await _apply(flush)
+        await apply(flush)
     watch("applied")
     return {**committed, **moved}
 
 
-def _begin(task: Task, offsets: Mapping[TopicPartition, int]) -> list[Flush]:
+def begin(task: Task, offsets: Mapping[TopicPartition, int]) -> list[Flush]:
+    """Takes the overlays of a task's tables."""
     flushes = []
     for state in task.own.values():
         if not state.logged.dirty:
@@ -111,7 +112,8 @@ def _begin(task: Task, offsets: Mapping[TopicPartition, int]) -> list[Flush]:
     return flushes
 
 
-def _send(flush: Flush, collector: RecordCollector) -> None:
+def send(flush: Flush, collector: RecordCollector) -> None:
+    """Hands a table's changes to its changelog."""
     if flush.changelog is None:
         return
     for start in range(0, len(flush.keys), CHUNK):
@@ -121,7 +123,7 @@ def _send(flush: Flush, collector: RecordCollector) -> None:
         )
 
 
-async def _check(flushes: Sequence[Flush]) -> None:
+async def check(flushes: Sequence[Flush]) -> None:
     """Waits for every changelog record and raises the first failure, once none is under way any longer."""
     results = await asyncio.gather(
         *(future for flush in flushes for future in flush.deliveries), return_exceptions=True
@@ -133,7 +135,7 @@ async def _check(flushes: Sequence[Flush]) -> None:
             raise ProduceError(f"a changelog record was not delivered: {result}") from result
 
 
-async def _apply(flush: Flush) -> None:
+async def apply(flush: Flush) -> None:
     """Writes the store in the changelog's order, giving the loop a turn between chunks."""
     logged = flush.state.logged
     for number, start in enumerate(range(0, len(flush.keys), CHUNK)):
