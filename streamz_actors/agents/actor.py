@@ -2,7 +2,7 @@
 
 waiting ──event──▶ handling ──next asked for──▶ done ──▶ waiting
                       │ raised: writes undone, yields dropped
-                      ├─ Retry, attempts left ──▶ pause ──▶ handling (a fresh generator)
+                      ├─ Retry, attempts left ──▶ waits, other keys go on ──▶ handling (a fresh generator)
                       ├─ Skip, DeadLetter ──▶ done (a fresh generator)
                       └─ Fail ──▶ the worker stops at this offset
 """
@@ -41,9 +41,6 @@ class Actor:
     def __init__(self, behaviour: Behaviour, place: Place, lane: Lane, outbox: Outbox, context: Context) -> None:
         self._behaviour, self._place, self._lane, self._outbox, self._context = behaviour, place, lane, outbox, context
         self._followed = any(state.followed for state in context.states.values())
-        self._attempts = 0
-        self._attempted = 0
-        """How many events were done before the one that the attempts are counted for."""
 
     async def run(self) -> None:
         current.set(self._context)
@@ -152,20 +149,20 @@ class Actor:
         if not hand:
             self._place.failed(error if isinstance(error, StreamzError) else _outside(behaviour.name, error))
             return False
-        self._count_attempt()
-        policy = behaviour.on_error
+        attempts, policy = self._lane.attempts + 1, behaviour.on_error
         if isinstance(policy, Retry):
-            if self._attempts <= policy.attempts:
-                await self._pause(policy.pause(self._attempts))
-                self._lane.put_back()
+            if attempts <= policy.attempts:
+                await self._try_again(policy.pause(attempts))
                 return True
             policy = policy.then
-        return self._give_up(policy, hand, error)
+        return self._give_up(policy, hand, error, attempts)
 
-    def _count_attempt(self) -> None:
-        finished = self._lane.finished
-        self._attempts = self._attempts + 1 if finished == self._attempted else 1
-        self._attempted = finished
+    async def _try_again(self, seconds: float) -> None:
+        """The event waits beside the others; where that can't be, everything waits for it."""
+        if seconds > 0 and self._lane.park(seconds, self._place.clock):
+            return
+        await self._pause(seconds)
+        self._lane.put_back()
 
     async def _pause(self, seconds: float) -> None:
         self._lane.timer_waits += 1
@@ -174,12 +171,12 @@ class Actor:
         finally:
             self._lane.timer_waits -= 1
 
-    def _give_up(self, policy: Final, hand: list[tuple[Batch, Any]], error: BaseException) -> bool:
+    def _give_up(self, policy: Final, hand: list[tuple[Batch, Any]], error: BaseException, attempts: int) -> bool:
         self._answer(error)
         try:
             for batch, rows in hand:
                 for row in rows:
-                    self._place.give_up(f"agent {self._behaviour.name!r}", policy, batch, row, error, self._attempts)
+                    self._place.give_up(f"agent {self._behaviour.name!r}", policy, batch, row, error, attempts)
         except StreamzError as last:
             self._place.failed(last)
             return False

@@ -157,6 +157,11 @@ class Inbox(Operator, Leg):
             for lane, task in zip(self._lanes, self._tasks, strict=False)
         )
 
+    def in_hand(self) -> Sequence[tuple[TopicPartition, int]]:
+        """The events that handlers work on now, by the first of each list: where they came from."""
+        hands = (hand for lane in self._lanes for hand in lane.in_hand())
+        return [(batch.origin, batch.offsets[rows[0]]) for batch, rows in hands if rows]
+
     def hurry(self, hurried: bool) -> None:
         for lane in self._lanes:
             lane.hurried = hurried
@@ -167,6 +172,8 @@ class Inbox(Operator, Leg):
             outbox.flush()
 
     async def stop(self) -> None:
+        for lane in self._lanes:
+            lane.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,18 +1,19 @@
 """The events of one actor, in order, and where it stands among them.
 
 An event is in hand from the moment it is given out until the next one is asked for: then it is done. What is in hand
-and what waits is unfinished; offsets are committed only below the lowest unfinished one.
+and what waits is unfinished; offsets are committed only below the lowest unfinished one. An event that is to be tried
+again waits beside the others (`parking`).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from streamz_actors.agents.parking import Parked, Parking, Rows
+from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.errors import EncodeError
 from streamz_actors.types import TopicPartition
-
-Rows = tuple[Batch, Sequence[int]]
-"""Some rows of a batch, by index."""
 
 
 class Lane:
@@ -25,9 +26,12 @@ class Lane:
 
     __slots__ = (
         "_known",
+        "_parking",
         "_passed",
         "_queue",
         "_queued",
+        "_retried",
+        "_tries",
         "_waiter",
         "_wake",
         "at",
@@ -49,6 +53,11 @@ class Lane:
         """Rows that are unfinished as far as was told."""
         self._queue: deque[Rows] = deque()
         self._queued = 0
+        self._parking = Parking(self._due)
+        self._retried: Parked | None = None
+        """The parked event whose time has come, until it is done or parked again: it is the run, or in hand."""
+        self._tries = 0
+        """Failed attempts of what was put back and comes next."""
         self._waiter: asyncio.Future[None] | None = None
         self.batch: Batch | None = None
         self.rows: Sequence[int] = ()
@@ -70,7 +79,7 @@ class Lane:
     @property
     def count(self) -> int:
         """Rows unfinished."""
-        count = self._queued + len(self.rows) - self.at
+        count = self._queued + len(self.rows) - self.at + self._parking.rows
         return count + sum(len(rows) for _, rows in self.hand) if self.hand else count
 
     @property
@@ -94,15 +103,30 @@ class Lane:
         """Moves to the next run if the current one is used up; whether there is an event to give out."""
         if self.closed:
             return False
-        if self.at < len(self.rows):
-            return True
-        if not self._queue:
-            self.batch, self.rows, self.at = None, (), 0
-            return False
-        self.batch, self.rows = self._queue.popleft()
-        self._queued -= len(self.rows)
-        self.at = 0
-        return self.ready()
+        if self._parking.due and self._retried is None and not self._tries:
+            self._bring(self._parking.next())
+        while self.at >= len(self.rows):
+            if not self._queue:
+                self.batch, self.rows, self.at = None, (), 0
+                return False
+            self.batch, rows = self._queue.popleft()
+            self._queued -= len(rows)
+            self.rows, self.at = self._parking.divert(self.batch, rows) if self._parking.keys else rows, 0
+        return True
+
+    def _bring(self, event: Parked) -> None:
+        """A parked event becomes the run; what is left of the present one comes after it."""
+        rest = self.rows[self.at :]
+        if self.batch is not None and rest:
+            self._queue.appendleft((self.batch, rest))
+            self._queued += len(rest)
+        self._retried = event
+        self.batch, self.rows, self.at = event.batch, (event.row,), 0
+
+    def _due(self) -> None:
+        """The time of a parked event has come: whoever goes through a run ends with the event at hand."""
+        self.turn = object()
+        self.poke()
 
     async def wait(self) -> None:
         """Returns when there may be an event, at once if there is one."""
@@ -148,20 +172,70 @@ class Lane:
             return [(self.batch, self.rows[self.at : self.at + 1])]
         return list(self.hand)
 
+    @property
+    def attempts(self) -> int:
+        """How often what is in hand has failed before."""
+        return self._tries if self._retried is None else self._retried.attempts
+
+    def park(self, seconds: float, clock: Clock) -> bool:
+        """The event in hand has failed and comes again after `seconds`, the later ones of its key behind it; the others
+        go on. False if that can't be: a list is in hand, or too many wait already.
+        """
+        batch = self.batch
+        if not self.holding or batch is None or self._parking.full:
+            return False
+        row = self.rows[self.at]
+        try:
+            event = self._retried or Parked(batch.encoded_keys(batch.key_schema)[row], batch, row)
+        except EncodeError:  # nobody knows then which events are of one key
+            return False
+        event.attempts = self.attempts + 1
+        rest = self.rows[self.at + 1 :]
+        self._retried, self._tries, self.holding = None, 0, False
+        self._parking.park(event, seconds, clock)
+        self.rows, self.at = self._parking.divert(batch, rest) if rest and self._parking.keys else rest, 0
+        self._count_passed()
+        return True
+
     def done(self) -> None:
         """What is in hand is finished."""
         if self.holding:
             self.holding = False
             self.at += 1
         self.hand.clear()
-        left = self.count
-        self._passed(self._known - left)
-        self._known = left
+        self._tries = 0
+        if self._retried is not None:
+            self._release(self._retried)
+        left = self._count_passed()
         if self.eager or self.closed or not left:
             self._wake()
 
+    def _release(self, event: Parked) -> None:
+        """What waited behind an event comes next."""
+        self._retried = None
+        behind = self._parking.release(event)
+        if not behind:
+            return
+        rest = self.rows[self.at :]
+        if self.batch is not None and rest:
+            behind = [*behind, (self.batch, rest)]
+        self._queue.extendleft(reversed(behind))
+        self._queued += sum(len(rows) for _, rows in behind)
+        self.batch, self.rows, self.at = None, (), 0
+
+    def _count_passed(self) -> int:
+        """Tells how many rows were done since it was told last; how many are left."""
+        left = self.count
+        self._passed(self._known - left)
+        self._known = left
+        return left
+
     def put_back(self) -> None:
-        """What is in hand comes again, as the next."""
+        """What is in hand has failed and comes again, as the next."""
+        if self._retried is not None:
+            self._retried.attempts += 1
+        else:
+            self._tries += 1
         self.holding = False
         if not self.hand:
             return
@@ -181,6 +255,12 @@ class Lane:
             _lower(into, self.batch, self.rows[self.at])
         for batch, rows in self._queue:
             _lower(into, batch, rows[0])
+        for batch, rows in self._parking.waiting():
+            _lower(into, batch, rows[0])
+
+    def stop(self) -> None:
+        """No timer of it will fire any more."""
+        self._parking.clear()
 
 
 def _lower(into: dict[TopicPartition, int], batch: Batch, row: int) -> None:
