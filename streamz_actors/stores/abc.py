@@ -1,6 +1,7 @@
 """The store port: where a task's committed state is kept. Two adapters of equal rank, `memory` and `rocksdb`.
 
-A *store* is one table of one partition: byte keys in byte order. A *shelf* holds the stores of one task in one place.
+A *store* is one table of one partition: byte keys in byte order. A *shelf* holds the stores of one task in one *place*,
+which has the task's name, or that and a number behind `@` where several processes of a machine keep copies of a task.
 Nothing here is a coroutine: calls are short and hold the loop; `write` is given at most a few thousand keys.
 """
 
@@ -89,8 +90,23 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def places(self) -> list[str]:
+        """The names of all places with state on this machine, open or not, in order."""
+
+    @abstractmethod
+    def held(self, task: str) -> bool:
+        """Whether a place is open, here or in another process. Costs microseconds; what it says may change at once."""
+
+    @abstractmethod
+    def covered(self, task: str, stores: Mapping[str, str]) -> dict[str, int]:
+        """The changelog offset of each of these stores that a place has (name → identity), without owning it.
+
+        As `peek`: what is not readable now is not there, what is not flushed yet is missing. May be called in a thread.
+        """
+
+    @abstractmethod
     def destroy(self, task: str) -> None:
-        """Removes all local state of a task that is not open."""
+        """Removes all local state of a task that is not open. Raises StoreLocked; may be called in a thread."""
 
     @abstractmethod
     def close(self) -> None: ...

@@ -215,6 +215,17 @@ class MemoryBackend(Backend):
             return None
         return [content.pairs.get(key) for key in keys]
 
+    def places(self) -> list[str]:
+        return sorted(self._kept)
+
+    def held(self, task: str) -> bool:
+        return task in self._shelves
+
+    def covered(self, task: str, stores: Mapping[str, str]) -> dict[str, int]:
+        kept = self._kept.get(task, {})
+        contents = {name: kept[name] for name, identity in stores.items() if _is(kept.get(name), identity)}
+        return {name: content.offset for name, content in contents.items() if content.offset is not None}
+
     def destroy(self, task: str) -> None:
         self._check_free(task)
         self._kept.pop(task, None)
@@ -230,3 +241,7 @@ class MemoryBackend(Backend):
 
     def _release(self, task: str) -> None:
         del self._shelves[task]
+
+
+def _is(content: _Content | None, identity: str) -> bool:
+    return content is not None and content.identity == identity

@@ -2,7 +2,7 @@
 
 On disk, format 1:
 
-    <root>/<task>/               one RocksDB database; its LOCK file is the task's lock
+    <root>/<place>/              one RocksDB database; its LOCK file is the place's lock
       column family store.<name>
         00 "about"               format version (4 bytes, big-endian), then the identity
         00 "offset"              the covered changelog offset (8 bytes, signed, big-endian)
@@ -17,11 +17,11 @@ Calls hold the GIL, except open, flush and close, which may be given to a thread
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from struct import Struct
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 from weakref import WeakSet
 
 from rocksdict import (
@@ -40,6 +40,7 @@ from rocksdict import (
 )
 
 from streamz_actors.errors import StateError, StoreCorrupted, StoreLocked
+from streamz_actors.stores import locks
 from streamz_actors.stores.abc import Backend, Pair, Shelf, Store
 from streamz_actors.stores.bound import Bound
 
@@ -258,16 +259,6 @@ def _about(identity: str) -> bytes:
     return _VERSION_FORMAT.pack(FORMAT_VERSION) + identity.encode()
 
 
-def _held(family: Rdict, identity: str, keys: Collection[bytes]) -> list[bytes | None] | None:
-    """What a column family holds for some keys; None if it is another store's."""
-    try:
-        if family.get(_ABOUT) != _about(identity):
-            return None
-        return cast("list[bytes | None]", family.get([_DATA + key for key in keys]))
-    finally:
-        family.close()
-
-
 def _described(about: bytes | None) -> str:
     if about is None or len(about) < _VERSION_FORMAT.size:
         return "unknown origin"
@@ -276,10 +267,11 @@ def _described(about: bytes | None) -> str:
 
 
 class RocksShelf(Shelf):
-    def __init__(self, database: Rdict, place: str, bound: Bound) -> None:
+    def __init__(self, database: Rdict, path: Path, bound: Bound) -> None:
         self._bound = bound
         self._database = database
-        self._place = place
+        self._path, self._place = path, f"state directory {path}"
+        locks.opened(path)
         self._stores: dict[str, RocksStore] = {}
         self._is_open = True
 
@@ -301,6 +293,7 @@ class RocksShelf(Shelf):
             return
         self._is_open = False
         with ExitStack() as each:  # one that fails does not leave the others, and so LOCK, open
+            each.callback(locks.closed, self._path)
             each.callback(self._close_database)
             for store in self._stores.values():
                 each.callback(store.close)
@@ -330,39 +323,63 @@ class RocksBackend(Backend):
 
     def open(self, task: str, stores: Mapping[str, str]) -> RocksShelf:
         path = self._directory(task)
-        place = f"state directory {path}"
         # Every family found has to be opened, and with our options: those on disk know no shared cache. New ones are
         # made on the way, all at once: one by one takes five times as long.
         families = {*self._families(path), *(_FAMILY + name for name in stores)}
         try:
             database = Rdict(str(path), self._options, column_families=dict.fromkeys(families, self._options))
         except Exception as error:
-            _fail(error, place)
-        shelf = RocksShelf(database, place, self._bound)
+            _fail(error, f"state directory {path}")
+        shelf = RocksShelf(database, path, self._bound)
         try:
             database.set_write_options(_without_log())
             for name, identity in stores.items():
                 shelf.add(name, identity, self._options)
         except Exception as error:
             shelf.close()
-            _fail(error, place)
+            _fail(error, f"state directory {path}")
         self._shelves[task] = shelf
         return shelf
 
     def peek(self, task: str, store: str, identity: str, keys: Collection[bytes]) -> list[bytes | None] | None:
-        path, family = self._directory(task), _FAMILY + store
-        if not (path / "CURRENT").exists():  # RocksDB would make the directory
-            return None
-        access, options = AccessType.read_only(False), self._options
+        name = _FAMILY + store
+        found = self._look(task, {name: identity}, lambda family: family.get([_DATA + key for key in keys]))
+        return cast("list[bytes | None] | None", found.get(name))
+
+    def places(self) -> list[str]:
+        if not self._root.is_dir():
+            return []
+        return sorted(path.name for path in self._root.iterdir() if (path / "CURRENT").exists())
+
+    def held(self, task: str) -> bool:
+        return locks.held(self._directory(task))
+
+    def covered(self, task: str, stores: Mapping[str, str]) -> dict[str, int]:
+        there = set(self._families(self._directory(task)))
+        families = {_FAMILY + name: identity for name, identity in stores.items() if _FAMILY + name in there}
+        found = self._look(task, families, lambda family: family.get(_OFFSET))
+        return {
+            name.removeprefix(_FAMILY): _OFFSET_FORMAT.unpack(offset)[0]
+            for name, offset in found.items()
+            if offset is not None
+        }
+
+    def _look(self, task: str, families: Mapping[str, str], read: Callable[[Rdict], Any]) -> dict[str, Any]:
+        """What is read from each of a place's column families (name → identity) that is of this identity."""
+        path, options = self._directory(task), self._options
+        if not families or not (path / "CURRENT").exists():  # RocksDB would make the directory
+            return {}
+        columns, access, found = dict.fromkeys(families, options), AccessType.read_only(False), {}
         try:
-            database = Rdict(str(path), options, column_families={family: options}, access_type=access)
-            try:
-                return _held(database.get_column_family(family), identity, keys)
-            finally:
-                database.close()
+            with closing(Rdict(str(path), options, column_families=columns, access_type=access)) as database:
+                for name, identity in families.items():
+                    with closing(database.get_column_family(name)) as family:
+                        if family.get(_ABOUT) == _about(identity):
+                            found[name] = read(family)
         except Exception as error:  # its owner may be moving files at this very moment
-            log.debug("store %r in %s cannot be read beside its owner: %s", store, path, error)
-            return None
+            log.debug("%s in %s cannot be read beside its owner: %s", ", ".join(families), path, error)
+            return {}
+        return found
 
     def destroy(self, task: str) -> None:
         path = self._directory(task)
