@@ -186,14 +186,24 @@ class Consumer(ABC):
         """
 
     @abstractmethod
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commits positions. Raises CommitError if this member lost its place in the group, or there is no answer."""
+    async def commit(
+        self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str] | None = None
+    ) -> None:
+        """Commits positions. Raises CommitError if this member lost its place in the group, or there is no answer.
+
+        `notes`: what is kept beside some of them until the next commit of the partition, whoever makes it: 4,096
+        characters at the most.
+        """
 
     @abstractmethod
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         """The group's committed positions; with `read_committed` stable ones: it waits while a transaction that has
         some of them in it is open.
         """
+
+    @abstractmethod
+    async def notes(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, str]:
+        """What is kept beside the committed positions, where there is something."""
 
     @property
     @abstractmethod

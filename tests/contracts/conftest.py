@@ -12,7 +12,9 @@ from streamz_actors.stores.rocksdb import RocksBackend
 from streamz_actors.transport.abc import GroupSettings, Producer, Reader, TopicSpec, Transport
 from tests.contracts.transport_members import Join, MakeTopic, Member, Names
 
-pytest.register_assert_rewrite("tests.contracts.group_contract", "tests.contracts.transport_contract")
+pytest.register_assert_rewrite(
+    "tests.contracts.group_contract", "tests.contracts.transaction_contract", "tests.contracts.transport_contract"
+)
 
 
 

@@ -240,6 +240,24 @@ class GroupContract:
         await turns_until(lambda: len(b.rows) >= 1, a, b)
         assert [row.offset for row in b.rows] == [9]
 
+    async def test_a_note_stays_beside_a_committed_position_until_the_next_commit(
+        self, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        first, second = TopicPartition(name, 0), TopicPartition(name, 1)
+        a = await join([name], group, "a")
+        await turns_until(lambda: len(a.owned) == 2, a)
+        assert await a.consumer.notes([first, second]) == {}
+        note = "n\u00f6te " * 300
+        await a.consumer.commit({first: 0, second: 0}, {first: note})
+        assert await a.consumer.notes([first, second]) == {first: note}
+        await a.consumer.stop()
+        b = await join([name], group, "b")
+        await turns_until(lambda: len(b.owned) == 2, b)
+        assert await b.consumer.notes([first, second]) == {first: note}
+        await b.consumer.commit({first: 0, second: 0}, {second: "other"})
+        assert await b.consumer.notes([first, second]) == {second: "other"}
+
     async def test_a_member_that_lost_its_place_cannot_commit(
         self, topic: MakeTopic, names: Names, producer: Producer, join: Join
     ) -> None:

@@ -81,7 +81,8 @@ class TestPlaces:
     def test_a_place_is_there_from_its_first_opening_to_its_destruction(self, closed: Backend) -> None:
         assert closed.places() == ["task"]
         closed.open("task@1", {"totals": IDENTITY}).close()
-        assert closed.places() == ["task", "task@1"]
+        assert closed.places() == closed.places("task") == ["task", "task@1"]
+        assert closed.places("task@") == ["task@1"]
         closed.destroy("task")
         assert closed.places() == ["task@1"]
 

@@ -1,12 +1,17 @@
 """The Kafka adapter keeps the transport contracts, on a real Kafka."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from streamz_actors.transport.abc import Transport
+from streamz_actors.transport.abc import GroupMember, TransactionalProducer, Transport
+from streamz_actors.transport.kafka.transactions import KafkaTransactionalProducer
 from streamz_actors.transport.kafka.transport import KafkaTransport
+from streamz_actors.types import TopicPartition
 from tests.contracts.group_contract import GroupContract
+from tests.contracts.transaction_contract import TransactionContract
+from tests.contracts.transaction_contract import begin as begin
+from tests.contracts.transaction_contract import careful as careful
 from tests.contracts.transport_contract import TransportContract
 from tests.kafka_server import kafka_url as kafka_url
 
@@ -25,3 +30,19 @@ class TestKafkaTransport(TransportContract):
 
 class TestKafkaGroups(GroupContract):
     """Consumers."""
+
+
+class TestKafkaTransactions(TransactionContract):
+    """Transactional producers."""
+
+    async def add_offsets(
+        self, producer: TransactionalProducer, offsets: Mapping[TopicPartition, int], member: GroupMember
+    ) -> None:
+        assert isinstance(producer, KafkaTransactionalProducer)
+        assert producer._ending is not None
+        await producer._ending.add_offsets(offsets, member)
+
+    async def end(self, producer: TransactionalProducer) -> None:
+        assert isinstance(producer, KafkaTransactionalProducer)
+        assert producer._ending is not None
+        await producer._ending.end(True)

@@ -1,12 +1,17 @@
 """The embedded broker keeps the transport contracts."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from streamz_actors.transport.abc import Transport
+from streamz_actors.transport.abc import GroupMember, TransactionalProducer, Transport
+from streamz_actors.transport.memory.producer import MemoryTransactionalProducer
 from streamz_actors.transport.memory.transport import MemoryTransport
+from streamz_actors.types import TopicPartition
 from tests.contracts.group_contract import GroupContract
+from tests.contracts.transaction_contract import TransactionContract
+from tests.contracts.transaction_contract import begin as begin
+from tests.contracts.transaction_contract import careful as careful
 from tests.contracts.transport_contract import TransportContract
 
 
@@ -22,3 +27,20 @@ class TestMemoryTransport(TransportContract):
 
 class TestMemoryGroups(GroupContract):
     """Consumers."""
+
+
+class TestMemoryTransactions(TransactionContract):
+    """Transactional producers."""
+
+    async def add_offsets(
+        self, producer: TransactionalProducer, offsets: Mapping[TopicPartition, int], member: GroupMember
+    ) -> None:
+        assert isinstance(producer, MemoryTransactionalProducer)
+        broker, ticket = producer._broker, producer._ticket
+        assert ticket is not None
+        broker.transactions.add_offsets(ticket, broker.group(member.group), offsets, member)
+
+    async def end(self, producer: TransactionalProducer) -> None:
+        assert isinstance(producer, MemoryTransactionalProducer)
+        assert producer._ticket is not None
+        producer._broker.transactions.end(producer._ticket, True)

@@ -34,6 +34,9 @@ SHARED = {
 }
 """Settings of every client: given for one of consumer and producer, they hold for all."""
 
+DELIVERY_TIMEOUT_MS = 600_000
+"""Ten minutes: for how long a producer tries to deliver a batch, whatever the brokers do (`delivery_timeout_ms`)."""
+
 SSL_FILES = ("cafile", "capath", "cadata", "certfile", "keyfile", "password")
 OURS = {
     "bootstrap_servers": "it is the address in the broker's URL",
@@ -63,20 +66,30 @@ class Profile:
     shared: Mapping[str, Any] = field(default_factory=dict)
     consumer: Mapping[str, Any] = field(default_factory=dict)
     producer: Mapping[str, Any] = field(default_factory=dict)
+    delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS
 
     @classmethod
     def of(cls, url: str, consumer_config: Mapping[str, Any], producer_config: Mapping[str, Any]) -> "Profile":
         """Raises ConfigError for a malformed address, an unknown setting, or one that is not the user's to make."""
         consumer = checked("consumer_config", consumer_config, AIOKafkaConsumer)
-        producer = checked("producer_config", producer_config, AIOKafkaProducer)
+        delivery = {"delivery_timeout_ms": DELIVERY_TIMEOUT_MS, **producer_config}["delivery_timeout_ms"]
+        if not isinstance(delivery, int) or delivery <= 0:
+            raise ConfigError(f"producer_config: delivery_timeout_ms={delivery!r} is not a positive number of ms")
+        settings = {name: value for name, value in producer_config.items() if name != "delivery_timeout_ms"}
+        producer = checked("producer_config", settings, AIOKafkaProducer)
         shared = {name: value for name, value in {**producer, **consumer}.items() if name in SHARED}
         if shared.get("security_protocol") in ("SSL", "SASL_SSL") and "ssl_context" not in shared:
             shared["ssl_context"] = create_ssl_context()
-        return cls(servers(url), shared, own(consumer), own(producer))
+        return cls(servers(url), shared, own(consumer), own(producer), delivery)
 
     @property
     def address(self) -> str:
         return ",".join(self.servers)
+
+    @property
+    def delivery_timeout(self) -> float:
+        """Seconds after which a producer gives up a batch that no broker has acknowledged or refused."""
+        return self.delivery_timeout_ms / 1000
 
     @property
     def request_timeout(self) -> float:

@@ -26,6 +26,7 @@ from streamz_actors.transport.kafka.client import no_auto_creation
 from streamz_actors.transport.kafka.connection import Profile, probe
 from streamz_actors.transport.kafka.errors import FOREIGN, reason, translate
 from streamz_actors.transport.kafka.fetching import Buffer
+from streamz_actors.transport.kafka.stable import PATIENCE, StableOffsets
 from streamz_actors.types import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class KafkaConsumer(Consumer):
         except FOREIGN as error:
             await close(consumer)
             raise translate(error, f"joining group {self._settings.group!r} at {self._profile.address}") from error
+        if self._settings.read_committed:
+            StableOffsets(consumer._coordinator, self._clock)
         self._consumer, self._buffer = consumer, Buffer(consumer)
         consumer.subscribe(topics=list(topics), listener=ForeignListener(self._on_revoked, self._on_assigned))
 
@@ -194,7 +197,9 @@ class KafkaConsumer(Consumer):
 
     # ---- offsets
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(
+        self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str] | None = None
+    ) -> None:
         what = f"committing offsets of group {self._settings.group!r}"
         if self._buffer is None:
             raise CommitError(f"{what}: this consumer is not running")
@@ -205,23 +210,36 @@ class KafkaConsumer(Consumer):
             raise CommitError(f"{what}: this consumer has lost its place in the group and joins again")
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
-                await self._consumer.commit({ForeignPartition(*key): offset for key, offset in offsets.items()})
+                kept = notes or {}
+                await self._consumer.commit(
+                    {ForeignPartition(*key): (offset, kept.get(key, "")) for key, offset in offsets.items()}
+                )
         except CommitFailedError as error:
             raise CommitError(f"{what}: the group has rebalanced without this consumer") from error
         except FOREIGN as error:
             raise CommitError(f"{what}: {reason(error)}; whether they are committed is unknown") from error
 
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        found = await self._found(partitions)
+        return {partition: found[partition].offset if partition in found else None for partition in partitions}
+
+    async def notes(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, str]:
+        found = await self._found(partitions)
+        kept = {partition: found[partition].metadata for partition in partitions if partition in found}
+        return {partition: note for partition, note in kept.items() if note}
+
+    async def _found(self, partitions: Collection[TopicPartition]) -> Any:
+        """Offsets with what is kept beside them, by partition."""
         what = f"reading the committed offsets of group {self._settings.group!r}"
         if self._buffer is None:
             raise TransportError(f"{what}: this consumer is not running")
         foreign = [ForeignPartition(*partition) for partition in partitions]
+        patience = self._profile.request_timeout + (PATIENCE if self._settings.read_committed else 0)
         try:
-            async with asyncio.timeout(self._profile.request_timeout):
-                found = await self._consumer._coordinator.fetch_committed_offsets(foreign)
+            async with asyncio.timeout(patience):
+                return await self._consumer._coordinator.fetch_committed_offsets(foreign)
         except FOREIGN as error:
             raise translate(error, what) from error
-        return {partition: found[partition].offset if partition in found else None for partition in partitions}
 
     @property
     def member(self) -> GroupMember:

@@ -52,6 +52,13 @@ class InvalidRecord(kafka.BrokerResponseError):  # type: ignore[misc]
     description = "The broker refused a record: in a compacted topic, most likely one without a key."
 
 
+class UnstableOffsets(kafka.BrokerResponseError):  # type: ignore[misc]
+    errno: ClassVar[int] = 88
+    message = "UNSTABLE_OFFSET_COMMIT"
+    description = "A transaction that has some of these offsets in it is open."
+    retriable = True
+
+
 class FencedProducer(kafka.BrokerResponseError):  # type: ignore[misc]
     errno: ClassVar[int] = 90
     message = "PRODUCER_FENCED"
@@ -66,6 +73,7 @@ def register_codes() -> None:
         UnsupportedCompression,
         FencedInstanceId,
         InvalidRecord,
+        UnstableOffsets,
         FencedProducer,
     ):
         kafka.kafka_errors.setdefault(error.errno, error)

@@ -1,36 +1,21 @@
 """Sends columns of records to Kafka in large batches: idempotent, acknowledged by all in-sync replicas."""
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka import TopicPartition as ForeignPartition
-from aiokafka.errors import KafkaConnectionError, ProducerClosed
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streamz_actors.clock import Clock
-from streamz_actors.errors import ProduceError
 from streamz_actors.transport.abc import Delivery, Producer
 from streamz_actors.transport.kafka.client import no_auto_creation
 from streamz_actors.transport.kafka.connection import Profile, probe
-from streamz_actors.transport.kafka.errors import FOREIGN, reason, translate
-from streamz_actors.transport.kafka.lane import Lane, Send
-from streamz_actors.types import Headers, TopicPartition
-
-log = logging.getLogger(__name__)
+from streamz_actors.transport.kafka.errors import FOREIGN, translate
+from streamz_actors.transport.kafka.sending import Sending, abandon, check_columns, refused
+from streamz_actors.types import Headers
 
 START_TIMEOUT = 15.0
 FLUSH_TIMEOUT = 10.0
-STOP_TIMEOUT = 5.0
-TOPIC_TIMEOUT = 3.0
-"""How long a topic may take to become known to the brokers after it was created."""
-
-MAX_BATCH = 512 * 1024
-MAX_REQUEST = 1024 * 1024
-BUDGET = 32 * 1024 * 1024
-"""Bytes of all batches in flight: one request holds a batch for each partition, and brokers refuse 100 MiB of it."""
 
 
 class KafkaProducer(Producer):
@@ -38,32 +23,12 @@ class KafkaProducer(Producer):
         self._profile = profile
         self._client_id = client_id
         self._clock = clock
-        self._max_batch = int(profile.producer.get("max_batch_size", MAX_BATCH))
-        self._producer: Any = None
-        self._lanes: dict[TopicPartition, Lane] = {}
-        self._running: dict[Lane, asyncio.Task[None]] = {}
-        self._pending = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._sending: Sending | None = None
         self._stopped = False
-        self._refusing: str | None = "the producer was not started"  # why nothing can be sent
 
     async def start(self) -> None:
-        await probe(self._profile, self._client_id)
-        producer = AIOKafkaProducer(
-            **{"enable_idempotence": True, **self._profile.shared, **self._profile.producer},
-            bootstrap_servers=list(self._profile.servers),
-            client_id=self._client_id,
-            acks="all",
-        )
-        no_auto_creation(producer.client)
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                await producer.start()
-        except FOREIGN as error:
-            await abandon(producer)
-            raise translate(error, f"starting a producer at {self._profile.address}") from error
-        self._producer, self._refusing = producer, None
+        producer = await started(self._profile, self._client_id, {})
+        self._sending = Sending(producer, self._profile, self._clock, self._profile.delivery_timeout)
 
     def send(
         self,
@@ -74,129 +39,55 @@ class KafkaProducer(Producer):
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
     ) -> "asyncio.Future[Delivery]":
-        count = len(keys)
-        if not count or not count == len(values) == len(timestamps) == (count if headers is None else len(headers)):
-            raise ValueError("the columns of a send must be of one length, and not empty")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Delivery] = loop.create_future()
-        if self._refusing is not None:
-            future.set_exception(ProduceError(f"topic {topic!r}, partition {partition}: {self._refusing}"))
-            return future
-        lane = self._lane(TopicPartition(topic, partition))
-        lane.add(Send(keys, values, timestamps, headers, future))
-        self._pending += count
-        self._idle.clear()
-        if lane not in self._running:
-            # Its first step comes after this turn of the loop, so all that is sent in one turn shares a batch.
-            self._running[lane] = loop.create_task(self._run(lane))
-        return future
-
-    def _lane(self, partition: TopicPartition) -> Lane:
-        lane = self._lanes.get(partition)
-        if lane is None:
-            max_record = max(int(self._profile.producer.get("max_request_size", MAX_REQUEST)), self._max_batch)
-            lane = Lane(partition, self._new_builder, self._deliver, self._take_back, self._settle, max_record)
-            self._lanes[partition] = lane
-        return lane
-
-    def _new_builder(self, limit: int) -> Any:
-        compression = self._producer._message_accumulator._compression_type
-        return BatchBuilder(min(limit, self._max_batch, BUDGET // len(self._running)), compression)
-
-    async def _run(self, lane: Lane) -> None:
-        try:
-            await lane.run()
-        except Exception as error:  # whatever it is: the sends' futures report it
-            why = f"whether it was written is unknown: {reason(error)}"
-            if self._producer._txn_manager is None:
-                lane.fail(why)
-            else:
-                self._refuse(f"{why}; this producer cannot go on, start a new one")
-        finally:
-            del self._running[lane]
-
-    async def _deliver(self, partition: TopicPartition, builder: Any) -> int:
-        await self._find(partition)
-        delivery = await self._producer.send_batch(builder, partition.topic, partition=partition.partition)
-        metadata = await delivery
-        if metadata.offset < 0:
-            raise ProduceError("the broker had it already, and no longer knows where")
-        return int(metadata.offset)
-
-    async def _find(self, partition: TopicPartition) -> None:
-        """Raises LookupError when the brokers answer that there is no such partition; waits while they do not."""
-        client, deadline = self._producer.client, self._clock.monotonic() + TOPIC_TIMEOUT
-        while partition.partition not in (known := client.cluster.partitions_for_topic(partition.topic) or ()):
-            client.add_topic(partition.topic)
-            answered = await client.force_metadata_update()
-            known = client.cluster.partitions_for_topic(partition.topic) or ()
-            if answered and partition.partition not in known and (known or self._clock.monotonic() > deadline):
-                only = f"this topic has only {len(known)} partitions"
-                raise LookupError(only if known else "there is no such topic; create it first")
-            if partition.partition not in known:
-                await self._clock.sleep(0.1)
-
-    def _take_back(self, partition: TopicPartition, records: int) -> None:
-        """The next batch gets the sequence numbers of the one that the broker refused."""
-        if self._producer._txn_manager is not None:
-            self._producer._txn_manager.increment_sequence_number(ForeignPartition(*partition), -records)
-
-    def _settle(self, records: int) -> None:
-        self._pending -= records
-        if not self._pending:
-            self._idle.set()
-
-    def _refuse(self, why: str) -> None:
-        """Fails everything that is pending, and all that comes."""
-        self._refusing = self._refusing or why
-        for task in self._running.values():
-            if task is not asyncio.current_task():
-                task.cancel()
-        for lane in self._lanes.values():
-            lane.fail(why)
+        check_columns(keys, values, timestamps, headers)
+        if self._sending is None or self._stopped:
+            return refused(topic, partition, f"the producer {'is stopped' if self._stopped else 'was not started'}")
+        return self._sending.send(topic, partition, keys, values, timestamps, headers)
 
     @property
     def pending(self) -> int:
-        return self._pending
+        return self._sending.pending if self._sending is not None else 0
 
     async def flush(self) -> None:
-        await self._idle.wait()
+        if self._sending is not None:
+            await self._sending.flush()
 
     async def stop(self) -> None:
-        if self._producer is None or self._stopped:
+        sending = self._sending
+        if sending is None or self._stopped:
             return
-        self._stopped, self._refusing = True, self._refusing or "the producer is stopped"
-        try:
-            async with asyncio.timeout(FLUSH_TIMEOUT):
-                await self.flush()
-        except TimeoutError:
-            self._refuse("the producer was stopped before the broker confirmed it: whether it was written is unknown")
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
-        await close(self._producer)
+        self._stopped = True
+        await flush_within(sending, FLUSH_TIMEOUT)
+        await sending.close()
 
 
-async def close(producer: Any) -> None:
-    """Stops an aiokafka producer in a bounded time; its own stop waits for brokers that may be gone."""
-    stopping = asyncio.ensure_future(producer.stop())
-    await asyncio.wait({stopping}, timeout=0.1 if producer._message_accumulator._pending_batches else STOP_TIMEOUT)
-    if not stopping.done():
-        stopping.cancel()
-        await asyncio.wait({stopping}, timeout=1)
+async def started(profile: Profile, client_id: str, settings: Mapping[str, Any]) -> Any:
+    """An aiokafka producer, connected and with its producer id. Raises TransportError, most likely BrokerUnavailable.
+
+    `settings` go before the user's.
+    """
+    await probe(profile, client_id)
+    producer = AIOKafkaProducer(
+        **{"enable_idempotence": True, **profile.shared, **profile.producer, **settings},
+        bootstrap_servers=list(profile.servers),
+        client_id=client_id,
+        acks="all",
+    )
+    no_auto_creation(producer.client)
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            await producer.start()
+    except FOREIGN as error:
         await abandon(producer)
-    elif (error := stopping.exception()) is not None:
-        log.warning("a Kafka producer did not stop cleanly: %s", reason(error))
+        raise translate(error, f"starting a producer at {profile.address}") from error
+    return producer
 
 
-async def abandon(producer: Any) -> None:
-    """Ends a producer without waiting for anything: what it has queued is failed, and no request leaves any more."""
-
-    async def refuse(*args: Any, **kwargs: Any) -> None:
-        raise KafkaConnectionError("this producer was abandoned")
-
-    producer.client.send, producer._closed = refuse, True
-    producer._message_accumulator.fail_all(ProducerClosed())
-    await producer.client.close()
-    sender = producer._sender.sender_task
-    if sender is not None and not sender.done():
-        sender.cancel()
-        await asyncio.wait({sender}, timeout=2)
+async def flush_within(sending: Sending, seconds: float) -> bool:
+    """Whether nothing is pending after that."""
+    try:
+        async with asyncio.timeout(seconds):
+            await sending.flush()
+    except TimeoutError:
+        return False
+    return True

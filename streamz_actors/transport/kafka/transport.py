@@ -22,6 +22,7 @@ from streamz_actors.transport.kafka.consumer import KafkaConsumer
 from streamz_actors.transport.kafka.errors import register_codes
 from streamz_actors.transport.kafka.producer import KafkaProducer
 from streamz_actors.transport.kafka.reader import KafkaReader
+from streamz_actors.transport.kafka.transactions import KafkaTransactionalProducer
 
 RESETS = ("earliest", "latest", "none")
 CLIENT_ID = "streamz_actors"
@@ -69,4 +70,4 @@ class KafkaTransport(Transport):
     def transactional_producer(
         self, client_id: str, transactional_id: str, *, timeout: float = 60.0
     ) -> TransactionalProducer:
-        raise ConfigError("transactions are not available on Kafka")
+        return KafkaTransactionalProducer(self._profile, client_id, self._clock, transactional_id, timeout)

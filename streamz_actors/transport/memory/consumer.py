@@ -165,17 +165,23 @@ class MemoryConsumer(Consumer):
     def lag(self, partition: TopicPartition) -> int | None:
         return self._fetcher.lag(partition) if self._assigned is not None and partition in self._assigned else None
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(
+        self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str] | None = None
+    ) -> None:
         if foreign := sorted(offsets.keys() - self.assignment()):
             raise CommitError(
                 f"group {self._settings.group!r}: {', '.join(map(str, foreign))} not assigned to this consumer any more"
             )
-        self._group.commit(self._member, offsets)
+        self._group.commit(self._member, offsets, notes or {})
 
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         if self._settings.read_committed:
             await self._group.offsets.until_stable(partitions)
         return self._broker.committed(self._settings.group, partitions)
+
+    async def notes(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, str]:
+        kept = self._group.offsets.notes
+        return {partition: kept[partition] for partition in partitions if partition in kept}
 
     @property
     def member(self) -> GroupMember:

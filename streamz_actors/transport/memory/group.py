@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import CommitError, TransportError
@@ -150,7 +151,12 @@ class Group:
 
     # ---- offsets
 
-    def commit(self, member: Member | None, offsets: Mapping[TopicPartition, int]) -> None:
+    def commit(
+        self,
+        member: Member | None,
+        offsets: Mapping[TopicPartition, int],
+        notes: Mapping[TopicPartition, str] = MappingProxyType({}),
+    ) -> None:
         """Raises CommitError for a member that is no longer one, or that holds a share of an earlier generation."""
         if member is None or not self.knows(member):
             raise CommitError(f"group {self.name!r}: this consumer is no longer a member; others own its partitions")
@@ -159,7 +165,7 @@ class Group:
                 f"group {self.name!r}: member {member.id} is of generation {member.generation}, "
                 f"the group has gone on to {self.generation}"
             )
-        self.offsets.commit(offsets)
+        self.offsets.commit(offsets, notes)
 
     def check(self, shown: GroupMember) -> None:
         """Raises CommitError unless the group knows this member, and has not gone on since its generation."""

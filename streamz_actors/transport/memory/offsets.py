@@ -11,14 +11,22 @@ class Offsets:
 
     def __init__(self) -> None:
         self.committed: dict[TopicPartition, int] = {}
+        self.notes: dict[TopicPartition, str] = {}
+        """What was committed beside the positions, where that was something."""
         self._pending: dict[int, dict[TopicPartition, int]] = {}  # producer → what its open transaction holds
         self._watchers: dict[Callable[[], None], None] = {}  # a dict and not a set: woken in a fixed order
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self.committed.update(offsets)
+    def commit(self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str]) -> None:
+        self._set(offsets, notes)
         for pending in self._pending.values():  # the later one counts, whichever ends first
             for partition in offsets:
                 pending.pop(partition, None)
+
+    def _set(self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str]) -> None:
+        self.committed.update(offsets)
+        for partition in offsets:
+            self.notes.pop(partition, None)
+        self.notes.update({partition: note for partition, note in notes.items() if note})
 
     def add(self, producer: int, offsets: Mapping[TopicPartition, int]) -> None:
         """They are committed, or not, when the producer's transaction ends."""
@@ -27,7 +35,7 @@ class Offsets:
     def end(self, producer: int, committed: bool) -> None:
         offsets = self._pending.pop(producer, {})
         if committed:
-            self.committed.update(offsets)
+            self._set(offsets, {})
         for watcher in tuple(self._watchers):
             watcher()
 
@@ -47,6 +55,7 @@ class Offsets:
 
     def forget(self, topic: str) -> None:
         self.committed = {key: offset for key, offset in self.committed.items() if key.topic != topic}
+        self.notes = {key: note for key, note in self.notes.items() if key.topic != topic}
         for pending in self._pending.values():
             for partition in [partition for partition in pending if partition.topic == topic]:
                 del pending[partition]
