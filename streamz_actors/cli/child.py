@@ -1,11 +1,13 @@
 """A worker process that a supervisor has started: what it tells, and how it follows."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 
 import click
 
-from streamz_actors.cli.control import Control, Seat, inherited
+from streamz_actors.cli.control import Control, Place, Seat, inherited
 from streamz_actors.tasks.restore import Progress
 from streamz_actors.web.siblings import Siblings
 from streamz_actors.worker.worker import Worker
@@ -21,6 +23,10 @@ class Child:
         self._control = Control(inherited(seat.control))
         self._listeners = [inherited(number) for number in seat.listeners]
         self.siblings = Siblings(seat.number, seat.count, self._listeners, seat.own_port)
+        self._may_begin = asyncio.Event()
+        if not seat.held:
+            self._may_begin.set()
+        self._dismissed = False
         self._control.tell(started=True)
 
     @property
@@ -44,6 +50,20 @@ class Child:
         for sock in self._listeners:
             sock.close()
 
+    def loaded(self) -> None:
+        """Nothing of the user's stands in the way of a start."""
+        self._control.tell(loaded=True)
+
+    async def begins(self) -> bool:
+        """Waits for its turn. False if it is to end without having begun."""
+        await self._may_begin.wait()
+        return not self._dismissed
+
+    def dismiss(self) -> None:
+        """It is to end, also if it has not begun."""
+        self._dismissed = not self._may_begin.is_set()
+        self._may_begin.set()
+
     async def follow(self, stop: Callable[[], None]) -> None:
         """Learns where the siblings are, until it is told to stop or nobody is left to tell it."""
         try:
@@ -52,10 +72,16 @@ class Child:
         finally:
             stop()
 
+    def placed(self, place: Place) -> None:
+        """It has a place in the group: others need to know that if it dies."""
+        self._control.tell(place=asdict(place))
+
     async def _reason(self) -> str:
         async for order in self._control.orders():
             if "siblings" in order:
                 self.siblings.addresses = {int(number): address for number, address in order["siblings"].items()}
+            if "go" in order:
+                self._may_begin.set()
             if "stop" in order:
                 return "stopping"
         return "the supervisor has gone, so this process stops"

@@ -1,13 +1,17 @@
 """How the supervisor and one of its processes talk: a pair of sockets, one JSON object a line.
 
     process → supervisor   {"started": true}      it runs our code: from here on it is asked to stop, not made to
+                           {"loaded": true}       the application is imported, its settings are good; a held one waits
                            {"address": "http…"}   where it answers its siblings; "" without a web server
+                           {"place": {…}}         its place in the group, at each assignment: see Place
                            {"ready": true}        for the first time
                            {"error": "…"}         why it is about to fail
     supervisor → process   {"siblings": {"1": "http…", "2": ""}}   all processes; "" is one that is not up
+                           {"go": true}           to a held one: the process that it replaces has ended
                            {"stop": true}
 
-The end of the line is an order as well: a process whose supervisor has gone stops.
+The end of the line is an order as well: a process whose supervisor has gone stops. The two may be of different
+releases, for a supervisor outlives the processes that it replaces: what one does not know it leaves aside.
 """
 
 import asyncio
@@ -15,7 +19,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 VARIABLE: Final = "_STREAMZ_PROCESS"
@@ -40,6 +44,8 @@ class Seat:
     """Of the listeners; None without a web server."""
     own_port: int = 0
     """That it had beside it in its last life; 0 if it had none."""
+    held: bool = False
+    """It loads the application, and begins only when it is told to: another one still has its place."""
 
     def environment(self) -> dict[str, str]:
         return {VARIABLE: json.dumps(asdict(self))}
@@ -50,8 +56,26 @@ class Seat:
         text = os.environ.pop(VARIABLE, None)
         if text is None:
             return None
-        given = json.loads(text)
+        known = {field.name for field in fields(Seat)}
+        given = {name: value for name, value in json.loads(text).items() if name in known}
         return Seat(**given | {"listeners": tuple(given["listeners"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What others need to know of a process to take over what it had, should it die."""
+
+    group: str
+    member: str
+    """The id that the group has given it."""
+    instance: str | None = None
+    """Of a static member."""
+    transactional: str | None = None
+    """The transactional id of its producer, if it has one."""
+
+    @staticmethod
+    def of(told: Mapping[str, Any]) -> "Place":
+        return Place(told["group"], told["member"], told.get("instance"), told.get("transactional"))
 
 
 def inherited(descriptor: int) -> socket.socket:

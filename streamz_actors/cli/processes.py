@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from streamz_actors.cli.progress import announce, facts
 from streamz_actors.cli.session import Session
-from streamz_actors.cli.signals import stop_on_signals
+from streamz_actors.cli.signals import roll_on_hangup, stop_on_signals
 from streamz_actors.cli.supervisor import Outcome, Supervisor
 from streamz_actors.clock import SystemClock
 from streamz_actors.config import DEFAULT, Settings
@@ -54,5 +54,5 @@ def _check(settings: Settings, count: int) -> None:
 
 
 async def _run(supervisor: Supervisor) -> Outcome:
-    with stop_on_signals(supervisor.stop, supervisor.kill):
+    with stop_on_signals(supervisor.stop, supervisor.kill), roll_on_hangup(supervisor.roll, supervisor.stop):
         return await supervisor.run()

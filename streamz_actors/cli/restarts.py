@@ -1,4 +1,4 @@
-"""What follows when one of several processes ends: started again after a while, or the end of all. Pure."""
+"""What follows when one of several processes ends: its group is told, it is started again, or all end. Pure."""
 
 import signal
 from collections.abc import Iterable
@@ -9,6 +9,9 @@ FIRST: Final = 0.5
 LONGEST: Final = 30.0
 SETTLED: Final = 60.0
 """Seconds: before the first new start, before any later one at most, and after which a ready process counts as well."""
+
+HOME: Final = 2.0
+"""Seconds for which a static member that died keeps its tasks: it is back before others would have restored them."""
 
 WRONG: Final = 2
 """The exit code of a process that was called or configured wrongly: starting it again will not help."""
@@ -53,6 +56,14 @@ class Backoff:
 def hopeless(end: End, *, any_ready: bool) -> bool:
     """Whether an end is that of all: wrongly called or configured, and no process has ever worked."""
     return end.code == WRONG and not any_ready
+
+
+def is_missed(end: End, *, static: bool, pause: float) -> bool:
+    """Whether the group is to be told that a member is gone; `pause` is what lies before its next start.
+
+    One that ended well has left by itself, or is a static member that is expected back.
+    """
+    return end.code != 0 and (not static or pause > HOME)
 
 
 def exit_code(ends: Iterable[End]) -> int:

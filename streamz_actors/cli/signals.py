@@ -1,11 +1,11 @@
-"""Signals that end a worker: the first asks it to finish, the second ends the process at once."""
+"""Signals: the first that ends asks a worker to finish, the second ends the process at once; SIGHUP rolls."""
 
 import asyncio
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -38,7 +38,31 @@ def stop_on_signals(stop: Callable[[], None], kill: Callable[[], None] = lambda:
         asked = True
         loop.call_soon_threadsafe(first)
 
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, handle) for number in ENDING}
+    with _handled(dict.fromkeys(ENDING, handle)):
+        yield
+
+
+@contextmanager
+def roll_on_hangup(roll: Callable[[], None], stop: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, SIGHUP calls `roll` in the running loop; `stop` if it comes because the terminal is gone.
+
+    Where the signal was to be ignored (nohup), it is.
+    """
+    loop = asyncio.get_running_loop()
+    at_terminal = sys.stderr.isatty()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        gone = at_terminal and not sys.stderr.isatty()
+        loop.call_soon_threadsafe(stop if gone else roll)
+
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    with _handled({} if ignored else {signal.SIGHUP: handle}):
+        yield
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, handle) for number, handle in handlers.items()}
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import click
 
 from streamz_actors.cli.application import Application
 from streamz_actors.cli.child import Child
-from streamz_actors.cli.control import Seat
+from streamz_actors.cli.control import Place, Seat
 from streamz_actors.cli.garbage import settle
 from streamz_actors.cli.options import settings_options
 from streamz_actors.cli.processes import supervise
@@ -107,11 +107,19 @@ async def _work(
     """The worker, and beside it what tells of its start. Raises what makes the worker fail."""
     running = application.worker(bounded=bounded, siblings=None if child is None else child.siblings, **overrides)
     audience: Audience = People(application, settings) if child is None else child
-    with stop_on_signals(running.stop):
+
+    def stop() -> None:
+        running.stop()
+        if child is not None:
+            child.dismiss()
+
+    with stop_on_signals(stop):
         ready = asyncio.create_task(running.ready(), name="ready")
         telling = asyncio.create_task(_tell(audience, settings, running.worker, ready), name="start")
-        following = None if child is None else asyncio.create_task(child.follow(running.stop), name="supervisor")
+        following = None if child is None else asyncio.create_task(child.follow(stop), name="supervisor")
         try:
+            if child is not None and not await _its_turn(child, running.worker):
+                return
             await running.run()
         finally:
             if not ready.done():
@@ -124,6 +132,18 @@ async def _work(
                 with suppress(asyncio.CancelledError):
                     await following
     logger.info("stopped: everything in hand is committed")
+
+
+async def _its_turn(child: Child, worker: Worker) -> bool:
+    """Whether it is to begin, once everything that can go wrong beforehand has gone well."""
+    settings = worker.spec.settings
+
+    def placed(member: str) -> None:
+        child.placed(Place(worker.spec.app_id, member, settings.group_instance_id))
+
+    worker.members.placed = placed
+    child.loaded()
+    return await child.begins()
 
 
 async def _tell(audience: Audience, settings: Settings, worker: Worker, ready: "asyncio.Task[None]") -> None:

@@ -47,6 +47,8 @@ class Membership(Listener):
         self.to_fence: tuple[str, ...] = ()
         """Transactional ids of workers that are gone, for this one to fence before it reads offsets: see `fenced`."""
         self.generation = -1
+        self.placed: Callable[[str], None] | None = None
+        """Called with the member id that each generation gives this worker."""
         self._member_id = ""
         self._nonce = 0
         self._announced = False
@@ -108,6 +110,8 @@ class Membership(Listener):
         if ownership is not None:
             self.to_fence = tuple(sorted({*self.to_fence, *ownership.own.fence}))
         self.leads.tell(self._is_leader(leader))
+        if self.placed is not None:
+            self.placed(member_id)
 
     def _is_leader(self, leader: bool) -> bool:
         """By name: a leader that came back under its static id is told no more than that. Of equal names, one leads."""

@@ -3,9 +3,17 @@
 import asyncio
 import logging
 import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
+
 from streamz_actors.cli.control import VARIABLE
+from streamz_actors.cli.restarts import Backoff
+from streamz_actors.cli.supervisor import Supervisor
+from streamz_actors.clock import SystemClock
+
+Make = Callable[[str], Supervisor]
 
 PROGRAM = f"""
 import json, os, signal, socket, sys, time
@@ -40,16 +48,29 @@ if mode == "late wrong" and not first("seen"):
     sys.exit(2)
 if mode == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if seat["held"] and (mode, number) == ("broken", 2):
+    tell(error="no module named 'shop'")
+    sys.exit(1)
+orders = (json.loads(text) for text in line.makefile())
+if seat["held"]:
+    if mode != "slow":
+        tell(loaded=True)
+    if "go" not in next((order for order in orders if "go" in order or "stop" in order), {{}}):
+        sys.exit(0)
+    if (mode, number) == ("late broken", 1) and first("broken"):
+        sys.exit(1)
 tell(address=f"http://127.0.0.1:{{1000 + number}}")
+static = "static" if mode == "static" else None
+place = {{"group": "shop", "member": f"m-{{number}}", "instance": static, "transactional": f"t-{{number}}"}}
+tell(place=place | {{"of another release": 1}})
 told = False
-for text in line.makefile():
-    order = json.loads(text)
+for order in orders:
     if "stop" in order and mode != "stubborn":
         sys.exit(1 if mode == "bad" and number == 1 else 0)
     if not told and all(order.get("siblings", {{"": ""}}).values()):
         told = True
         tell(ready=True)
-        if mode in ("killed", "late wrong") and number == 2 and first("killed"):
+        if mode in ("killed", "static", "late wrong") and number == 2 and first("killed"):
             os.kill(os.getpid(), signal.SIGKILL)
         if mode == "leaves" and number == 2 and first("left"):
             sys.exit(0)
@@ -83,3 +104,24 @@ class Heard(logging.Handler):
             self._news.clear()
             await self._news.wait()
         return found[0]
+
+
+@pytest.fixture
+async def heard() -> AsyncIterator[Heard]:
+    logger, handler = logging.getLogger("streamz_actors.cli"), Heard()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """A supervisor of two processes that has no patience."""
+
+    def made(mode: str) -> Supervisor:
+        return Supervisor(command(mode, tmp_path), 2, (), SystemClock(), lambda: Backoff(0.01, 0.1))
+
+    return made

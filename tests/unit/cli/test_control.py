@@ -18,6 +18,12 @@ from tests.unit.cli.test_worker import process as process
 from tests.unit.cli.test_worker import shop
 
 
+def test_a_seat_of_another_release_is_taken_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"number": 1, "count": 2, "control": 7, "listeners": [], "mood": "good"}
+    monkeypatch.setitem(os.environ, VARIABLE, json.dumps(given))
+    assert Seat.taken() == Seat(1, 2, 7)
+
+
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
@@ -86,11 +92,20 @@ class Supervising:
         return self.heard
 
 
-def seated(monkeypatch: pytest.MonkeyPatch, theirs: socket.socket) -> int:
+def _sorted(heard: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Address and place, which are told by who knows them first, in this order; all else as it came."""
+    names = [next(iter(message)) for message in heard]
+    if "place" in names and names.index("place") < names.index("address"):
+        at = names.index("place")
+        heard[at], heard[at + 1] = heard[at + 1], heard[at]
+    return heard
+
+
+def seated(monkeypatch: pytest.MonkeyPatch, theirs: socket.socket, *, held: bool = False) -> int:
     """Makes this process the second of two; returns their port."""
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
-    seat = Seat(2, 2, theirs.detach(), (listener.detach(),), port)
+    seat = Seat(2, 2, theirs.detach(), (listener.detach(),), port, held=held)
     monkeypatch.setitem(os.environ, VARIABLE, seat.environment()[VARIABLE])
     return port
 
@@ -102,14 +117,36 @@ def test_a_worker_among_several_tells_where_it_is_and_when_it_is_ready_and_stops
     port = seated(monkeypatch, pair[1])
     supervising = Supervising(pair[0], {"address": {"siblings": {"1": "", "2": ""}}, "ready": {"stop": True}})
     result = command_line("worker", "--processes", "2", loop, application=shop())
-    started, address, ready = supervising.end()
-    assert (started, ready) == ({"started": True}, {"ready": True})
+    started, loaded, address, place, ready = _sorted(supervising.end())
+    assert (started, loaded, ready) == ({"started": True}, {"loaded": True}, {"ready": True})
+    assert (place["place"]["group"], place["place"]["instance"]) == ("shop", None)
     assert address["address"].startswith("http://127.0.0.1:")
     assert not address["address"].endswith(f":{port}")
     assert result.code == 0
     assert "application: shop" not in result.err
     assert "[2] streamz_actors.cli: stopping: finishing what is in hand" in result.err
     assert "[2] streamz_actors.cli: ready: 2 tasks" in result.err
+
+
+def test_one_that_is_held_begins_when_its_turn_comes(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    seated(monkeypatch, pair[1], held=True)
+    supervising = Supervising(pair[0], {"loaded": {"go": True}, "ready": {"stop": True}})
+    assert command_line("worker", "--processes", "2", application=shop()).code == 0
+    assert {"ready": True} in supervising.end()
+
+
+def test_one_that_is_held_and_stopped_has_done_nothing(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    seated(monkeypatch, pair[1], held=True)
+    supervising = Supervising(pair[0], {"loaded": {"stop": True}})
+    app, begun = shop(), []
+    app.on_startup(lambda: begun.append("begun"))
+    result = command_line("worker", "--processes", "2", application=app)
+    assert supervising.end() == [{"started": True}, {"loaded": True}]
+    assert (result.code, begun) == (0, [])
 
 
 def test_a_worker_among_several_leaves_it_to_the_supervisor_to_say_why_it_failed(

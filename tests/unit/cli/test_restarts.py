@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamz_actors.cli.restarts import FIRST, LONGEST, SETTLED, Backoff, End, exit_code, hopeless
+from streamz_actors.cli.restarts import FIRST, HOME, LONGEST, SETTLED, Backoff, End, exit_code, hopeless, is_missed
 
 ends = st.builds(End, st.integers(-64, 255), st.floats(0, 1e6), st.floats(0, 1e6))
 
@@ -38,6 +38,18 @@ def test_only_a_wrong_call_before_anything_worked_is_hopeless() -> None:
     assert not hopeless(End(2, 1.0), any_ready=True)
     assert not hopeless(End(1, 1.0), any_ready=False)
     assert not hopeless(End(0, 1.0), any_ready=False)
+
+
+@pytest.mark.parametrize("code", [1, 143, -9])
+def test_the_group_misses_one_that_died_unless_it_keeps_its_place_and_is_back_soon(code: int) -> None:
+    end = End(code, 1.0)
+    assert is_missed(end, static=False, pause=0.0)
+    assert not is_missed(end, static=True, pause=HOME)
+    assert is_missed(end, static=True, pause=2 * HOME)
+
+
+def test_the_group_has_been_left_by_one_that_ended_well() -> None:
+    assert not is_missed(End(0, 1.0), static=False, pause=30.0)
 
 
 @pytest.mark.parametrize(

@@ -8,41 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from streamz_actors.cli.control import Place
 from streamz_actors.cli.restarts import Backoff
 from streamz_actors.cli.supervisor import Outcome, Supervisor
 from streamz_actors.clock import SystemClock
-from tests.unit.cli.fakes import Heard, command
+from tests.unit.cli.fakes import Heard, Make, command
+from tests.unit.cli.fakes import heard as heard
+from tests.unit.cli.fakes import make as make
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-async def heard() -> AsyncIterator[Heard]:
-    logger, handler = logging.getLogger("streamz_actors.cli"), Heard()
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler
-    logger.removeHandler(handler)
-    logger.setLevel(before)
-
-
-Make = Callable[[str], Supervisor]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """A supervisor of two processes that has no patience."""
-
-    def made(mode: str, listeners: Sequence[socket.socket] = ()) -> Supervisor:
-        return Supervisor(command(mode, tmp_path), 2, listeners, SystemClock(), lambda: Backoff(0.01, 0.1))
-
-    return made
 
 
 async def test_processes_know_each_other_and_leave_when_they_are_asked_to(make: Make, heard: Heard) -> None:
@@ -135,11 +113,53 @@ async def test_cancelled_it_takes_its_processes_along(make: Make, heard: Heard) 
             os.kill(pid, 0)
 
 
+# -- what others are told of one that died
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("killed", [(2, Place("shop", "m-2", None, "t-2"))]), ("leaves", []), ("static", [])],
+    ids=["killed", "ended well", "static, so it is expected back"],
+)
+async def test_the_group_is_told_of_one_that_died(
+    tmp_path: Path, heard: Heard, mode: str, told: list[tuple[int, Place]]
+) -> None:
+    farewells: list[tuple[int, Place]] = []
+
+    async def farewell(number: int, place: Place) -> None:
+        farewells.append((number, place))
+
+    supervisor = Supervisor(command(mode, tmp_path), 2, (), SystemClock(), lambda: Backoff(0.01), farewell)
+    running = asyncio.create_task(supervisor.run())
+    await heard.until("ready: 2 processes", after=await heard.until("started again"))
+    assert farewells == told
+    supervisor.stop()
+    assert await running == Outcome(0)
+
+
+async def test_it_is_not_started_again_before_the_group_has_been_told(tmp_path: Path, heard: Heard) -> None:
+    told = asyncio.Event()
+
+    async def farewell(number: int, place: Place) -> None:
+        logging.getLogger("streamz_actors.cli").info("process %d: farewell", number)
+        await told.wait()
+
+    supervisor = Supervisor(command("killed", tmp_path), 2, (), SystemClock(), lambda: Backoff(0.0), farewell)
+    running = asyncio.create_task(supervisor.run())
+    waiting = await heard.until("process 2: farewell")
+    lives = sum("process 2 is pid" in line for line in heard.lines)
+    told.set()
+    await heard.until("process 2 is pid", after=waiting)
+    assert lives == 1
+    supervisor.stop()
+    assert await running == Outcome(0)
+
+
 # -- as a process of its own, for its signals and its own end
 
 SUPERVISOR = """
 import asyncio, logging, sys
-from streamz_actors.cli.signals import stop_on_signals
+from streamz_actors.cli.signals import roll_on_hangup, stop_on_signals
 from streamz_actors.cli.supervisor import Supervisor
 from streamz_actors.clock import SystemClock
 
@@ -147,7 +167,7 @@ logging.basicConfig(level="INFO", format="%(message)s")
 
 async def main():
     supervisor = Supervisor(sys.argv[1:], 2, (), SystemClock())
-    with stop_on_signals(supervisor.stop, supervisor.kill):
+    with stop_on_signals(supervisor.stop, supervisor.kill), roll_on_hangup(supervisor.roll, supervisor.stop):
         return await supervisor.run()
 
 sys.exit(asyncio.run(main()).code)
@@ -181,6 +201,14 @@ class Running:
 def test_a_signal_of_the_terminal_reaches_the_processes_once_through_the_supervisor(tmp_path: Path) -> None:
     running = Running("good", tmp_path)
     os.killpg(running.process.pid, signal.SIGINT)
+    assert running.end() == (0, [])
+
+
+def test_a_hangup_replaces_all_processes(tmp_path: Path) -> None:
+    running = Running("good", tmp_path)
+    running.process.send_signal(signal.SIGHUP)
+    running.until("rolled: 2 processes have been replaced")
+    running.process.terminate()
     assert running.end() == (0, [])
 
 
