@@ -89,6 +89,8 @@ class SlidingWindows(Spanning):
     def __init__(self, setting: Setting, size: int) -> None:
         super().__init__(setting, 2 * size)
         self._size = size
+        self._read_of: dict[int, tuple[bytes, Spans]] = {}
+        """By segment: the key and the spans that the row at hand has found there."""
 
     async def fold(self, out: list[WindowRow], raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
         size = self._size
@@ -132,17 +134,23 @@ class SlidingWindows(Spanning):
         return folding.step(key, value, held)
 
     def _near(self, raw: bytes, time: int) -> Spans:
-        """The windows of a key that the row, or the record before it, may be in, and the row's right one; by start."""
+        """The windows of a key that the row, or the record before it, may be in, and the row's right one; by start.
+
+        What was read of each segment is kept for `_write`.
+        """
         store, high = self.store, time + 1
         # Kept one millisecond longer where windows are awaited until they close: as in Kafka Streams.
         low, oldest = time - 2 * self._size, store.newest - self.retention + (0 if self.closes else 1)
         if low < oldest:
             low = oldest
+        self._read_of = read = {}
         near: Spans = ()
-        overlay, find, heads = store.logged.overlay, store.logged.find, store.heads
-        for segment in range(store.segments.start(low), min(high, store.newest) + 1, store.length):
+        overlay, find, heads, length = store.logged.overlay, store.logged.find, store.heads, store.length
+        last = min(high, store.newest)
+        for segment in range(low - low % length if low > 0 else 0, last + 1, length):
             key = (heads.get(segment) or store.head(segment)) + raw
             spans = (overlay.get(key) or find(key))[0]
+            read[segment] = key, spans or ()
             if not spans:
                 continue
             if spans[0][0] < low or spans[-1][0] > high:
@@ -161,22 +169,29 @@ class SlidingWindows(Spanning):
             out.append((self.row, raw + bounds(start, start + self._size), self.store.value(around), latest, None))
 
     def _write(self, raw: bytes, changes: dict[int, Span | None], time: int) -> None:
-        store = self.store
+        store, read = self.store, self._read_of
         length, highest = store.length, max(changes)
         if highest > store.newest:
             store.newest = highest
         oldest = self.oldest()
+        if self.closes:
+            for start, span in changes.items():
+                if span is not None:
+                    self.opened(raw, start)
         parts: dict[int, dict[int, Span | None]] = {}
         for start, span in changes.items():
             segment = start - start % length
-            if segment not in parts:
-                parts[segment] = {}
-            parts[segment][start] = span
-            if span is not None:
-                self.opened(raw, start)
+            part = parts.get(segment)
+            if part is None:
+                parts[segment] = {start: span}
+            else:
+                part[start] = span
         for segment, part in parts.items():
-            key = store.key(segment, raw)
-            store.put(key, _merged(store.at(key), part, oldest), time)
+            found = read.get(segment)
+            if found is None:
+                key = store.key(segment, raw)
+                found = key, store.at(key)
+            store.put(found[0], _merged(found[1], part, oldest), time)
 
 
 async def given(value: Any) -> Any:
@@ -239,13 +254,14 @@ def early(near: Spans, time: int) -> Plan:
 
 def _begins(near: Spans, start: int) -> bool:
     """Whether a window of that start is there."""
-    return any(span[0] == start for span in near)
+    return start in map(_START, near)
 
 
 def _merged(spans: Spans, changes: dict[int, Span | None], oldest: int) -> Spans:
     """Windows with changes, by start, without those out of retention."""
-    kept = [span for span in spans if span[0] >= oldest and span[0] not in changes]
-    kept += [span for span in changes.values() if span is not None and span[0] >= oldest]
-    if len(kept) > 1:
-        kept.sort(key=_START)
-    return tuple(kept)
+    merged: dict[int, Span | None] = {span[0]: span for span in spans}
+    merged.update(changes)
+    starts = sorted(merged)
+    if starts[0] >= oldest and None not in changes.values():
+        return tuple(map(merged.__getitem__, starts))  # type: ignore[arg-type]
+    return tuple([span for start in starts if start >= oldest and (span := merged[start]) is not None])
