@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from streamz_actors.assignment.plan import Plan, TaskId
+from streamz_actors.assignment.model import TaskId
+from streamz_actors.assignment.plan import Plan
 from streamz_actors.assignment.wire import Host, Member, Own, Ownership, pack, with_own
 from streamz_actors.transport.abc import Offer
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamz_actors.assignment.answers import answers
-from streamz_actors.assignment.plan import Candidate, TaskId, Work, plan
+from streamz_actors.assignment.model import Candidate, TaskId, Work
+from streamz_actors.assignment.plan import plan
 from streamz_actors.assignment.wire import Member, Ownership, pack, unpack_member, unpack_ownership
 from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.transport.abc import Offer, Share

@@ -7,7 +7,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamz_actors.assignment.plan import Candidate, TaskId, Work, plan
+from streamz_actors.assignment.model import Candidate, TaskId, Work
+from streamz_actors.assignment.plan import plan
 
 Owners = Mapping[TaskId, str]
 IN = frozenset({"in"})
