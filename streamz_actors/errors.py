@@ -29,6 +29,9 @@ StreamzError
     └── NotReady                the state is restoring, moving, or owned by another worker
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from streamz_actors.types import TopicPartition
 
 
@@ -88,7 +91,11 @@ class CommitError(TransportError):
 
 
 class OffsetOutOfRange(TransportError):
-    pass
+    """`positions`: those that the logs do not hold."""
+
+    def __init__(self, reason: str, positions: Mapping[TopicPartition, int] = MappingProxyType({})) -> None:
+        super().__init__(reason)
+        self.positions = positions
 
 
 class StateError(StreamzError):

@@ -153,7 +153,8 @@ class Consumer(ABC):
         """What has arrived for partitions that are not paused: at once if there is any, else within `timeout` seconds.
 
         Returns a bounded amount, so that the loop is not held for long. Raises TransportError; the consumer must then
-        be stopped and replaced. Must be called regularly even when all partitions are paused.
+        be stopped and replaced, but for OffsetOutOfRange (see `GroupSettings.on_out_of_range`): that comes again until
+        a `seek` of what it names. Must be called regularly even when all partitions are paused.
         """
 
     @abstractmethod
@@ -177,6 +178,15 @@ class Consumer(ABC):
     @abstractmethod
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """The next record returned for this partition is the first at or after `offset`."""
+
+    @property
+    @abstractmethod
+    def heard_at(self) -> float:
+        """When a broker last answered a request for records, in seconds of the transport's monotonic clock.
+
+        Brokers that are gone make no call fail, they are only not heard of. While nothing is asked for, as all is
+        paused or nothing assigned, this is now.
+        """
 
     @abstractmethod
     def lag(self, partition: TopicPartition) -> int | None:
@@ -339,6 +349,13 @@ class Admin(ABC):
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         """What `group` has committed, as seen from outside it."""
 
+    @abstractmethod
+    async def remove_member(self, group: str, member_id: str, instance_id: str | None = None) -> None:
+        """Leaves the group for a member that is dead, so that it rebalances at once; one that it has not is no error.
+
+        With `instance_id` a static member; its `member_id` may be empty then. Raises TransportError.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class GroupSettings:
@@ -351,6 +368,10 @@ class GroupSettings:
     heartbeat_interval: float = 0.4
     rebalance_timeout: float = 30.0
     group_instance_id: str | None = None
+    on_out_of_range: str = "reset"
+    """What to do about a position that a log no longer holds: "reset", silently, as `auto_offset_reset` says, or
+    "raise" OffsetOutOfRange.
+    """
     read_committed: bool = False
     """Records of transactions come when they are committed, aborted ones never; committed offsets are stable ones."""
 

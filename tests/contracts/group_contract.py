@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
-from streamz_actors.errors import CommitError
+from streamz_actors.errors import CommitError, OffsetOutOfRange
 from streamz_actors.transport.abc import Producer, Transport
 from streamz_actors.types import TopicPartition
 from tests.contracts.transport_members import (
+    DEADLINE,
     Join,
     MakeTopic,
+    Member,
     Names,
     numbered,
     send,
@@ -323,3 +325,96 @@ class GroupContract:
         await turns_until(lambda: len(a.rows) >= 3 and len(b.rows) >= 3, a, b)
         assert a.owned == b.owned
         assert a.rows == b.rows
+
+    # ---- the dead
+
+    async def test_a_member_that_is_removed_by_others_loses_its_share_to_the_rest(
+        self, transport: Transport, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        a, dead = await join([name], group, "a"), await join([name], group, "dead")
+        await turns_until(lambda: len(a.owned) == len(dead.owned) == 1, a, dead)
+        await self.kill(dead)
+        await transport.admin.remove_member(group, dead.assignor.member_id)
+        await turns_until(lambda: len(a.owned) == 2, a)
+
+    async def test_a_static_member_is_removed_by_its_instance_id(
+        self, transport: Transport, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        a, dead = await join([name], group, "a"), await join([name], group, "dead", group_instance_id="one")
+        await turns_until(lambda: len(a.owned) == len(dead.owned) == 1, a, dead)
+        await self.kill(dead)
+        await transport.admin.remove_member(group, "somebody else", "one")
+        await transport.admin.remove_member(group, dead.assignor.member_id, "one")
+        await turns_until(lambda: len(a.owned) == 2, a)
+
+    async def kill(self, member: Member) -> None:
+        """Ends a member that does not leave its group."""
+        raise NotImplementedError
+
+    async def test_removing_a_member_that_a_group_does_not_have_is_no_error(
+        self, transport: Transport, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(), names("group")
+        member = await join([name], group)
+        await turns_until(lambda: bool(member.owned), member)
+        await transport.admin.remove_member(group, "nobody")
+        await transport.admin.remove_member(group, "", "nobody")
+        assert len(member.assignments) == 1
+
+    # ---- what is not to be had
+
+    async def test_a_position_out_of_range_is_raised_where_that_is_wanted_until_it_is_sought(
+        self, transport: Transport, topic: MakeTopic, names: Names, producer: Producer, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        gone, fine = TopicPartition(name, 0), TopicPartition(name, 1)
+        await send(producer, name, numbered(10), partition=0)
+        first = await join([name], group, on_out_of_range="raise")
+        await turns_until(lambda: len(first.rows) >= 10, first)
+        await first.consumer.commit({gone: 2})
+        await first.consumer.stop()
+        await transport.admin.delete_records({gone: 8})
+        second = await join([name], group, "b", on_out_of_range="raise")
+        for _ in range(2):
+            with pytest.raises(OffsetOutOfRange, match=name) as caught:
+                await turns_until(lambda: len(second.rows) >= 1, second)
+            assert caught.value.positions == {gone: 2}
+        second.consumer.seek(gone, 8)
+        await turns_until(lambda: len(second.rows) >= 2, second)
+        await send(producer, name, numbered(2), partition=1)
+        await turns_until(lambda: len(second.rows) >= 4, second)
+        assert [(row.partition, row.offset) for row in second.rows] == [(0, 8), (0, 9), (1, 0), (1, 1)]
+        assert second.owned == {gone, fine}
+
+    async def test_a_position_out_of_range_is_told_although_other_partitions_have_records(
+        self, topic: MakeTopic, names: Names, producer: Producer, join: Join
+    ) -> None:
+        name = await topic(partitions=2)
+        await send(producer, name, numbered(5), partition=1)
+        member = await join([name], names("group"), on_out_of_range="raise")
+        member.when_assigned = lambda partitions: member.consumer.seek(TopicPartition(name, 0), 99)
+
+        async def read_on() -> None:
+            await turns_until(lambda: bool(member.owned), member)
+            while True:
+                member.consumer.seek(TopicPartition(name, 1), 0)
+                await member.turn()
+
+        with pytest.raises(OffsetOutOfRange):
+            await asyncio.wait_for(read_on(), DEADLINE)
+
+    async def test_a_broker_that_answers_is_heard_of(
+        self, topic: MakeTopic, names: Names, producer: Producer, join: Join
+    ) -> None:
+        name = await topic()
+        partition = TopicPartition(name, 0)
+        member = await join([name], names("group"))
+        begin = member.consumer.heard_at
+        await turns_until(lambda: bool(member.owned), member)
+        await send(producer, name, numbered(5))
+        await turns_until(lambda: len(member.rows) >= 5 and member.consumer.heard_at > begin, member)
+        member.consumer.pause([partition])
+        paused = member.consumer.heard_at
+        await turns_until(lambda: member.consumer.heard_at > paused, member)

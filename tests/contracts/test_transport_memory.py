@@ -13,6 +13,7 @@ from tests.contracts.transaction_contract import TransactionContract
 from tests.contracts.transaction_contract import begin as begin
 from tests.contracts.transaction_contract import careful as careful
 from tests.contracts.transport_contract import TransportContract
+from tests.contracts.transport_members import Member
 
 
 @pytest.fixture
@@ -27,6 +28,9 @@ class TestMemoryTransport(TransportContract):
 
 class TestMemoryGroups(GroupContract):
     """Consumers."""
+
+    async def kill(self, member: Member) -> None:
+        """It polls no more."""
 
 
 class TestMemoryTransactions(TransactionContract):

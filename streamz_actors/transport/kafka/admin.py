@@ -15,8 +15,14 @@ from streamz_actors.errors import BrokerUnavailable, TransportError
 from streamz_actors.transport.abc import Admin, TopicInfo, TopicSpec
 from streamz_actors.transport.kafka.client import new_client
 from streamz_actors.transport.kafka.connection import Profile
-from streamz_actors.transport.kafka.errors import FOREIGN, translate
-from streamz_actors.transport.kafka.protocol import ClusterInfo, CreateTopics, DescribeTopics, TopicMetadata
+from streamz_actors.transport.kafka.errors import FOREIGN, FencedInstanceId, translate
+from streamz_actors.transport.kafka.protocol import (
+    ClusterInfo,
+    CreateTopics,
+    DescribeTopics,
+    RemoveMember,
+    TopicMetadata,
+)
 from streamz_actors.types import TopicPartition
 
 T = TypeVar("T")
@@ -215,6 +221,18 @@ class KafkaAdmin(Admin):
             return {partition: offset if offset >= 0 else None for partition, (_, offset) in found.items()}
 
         return await self._patiently(f"reading the committed offsets of group {group!r}", attempt)
+
+    async def remove_member(self, group: str, member_id: str, instance_id: str | None = None) -> None:
+        what = f"removing member {member_id or instance_id} from group {group!r}"
+
+        async def attempt() -> None:
+            node = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+            response = await self._client.send(node, RemoveMember(group, member_id, instance_id))
+            raise_for({group: (response.error_code, None)})
+            _, _, code = response.members[0]
+            raise_for({group: (code, None)}, kafka.UnknownMemberIdError, FencedInstanceId)
+
+        await self._patiently(what, attempt)
 
     # ---- requests
 

@@ -7,8 +7,10 @@ from typing import Any
 from aiokafka import conn
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from streamz_actors.clock import Clock
 from streamz_actors.transport.kafka.connection import Profile
 
 conn.READER_LIMIT = 1 << 26
@@ -40,6 +42,22 @@ def no_auto_creation(client: Any) -> Any:
 
     client._metadata_update = update
     return client
+
+
+class Hearing:
+    """Notes when a broker last answered a client's request for records. `at` is in seconds of the monotonic clock."""
+
+    def __init__(self, client: Any, clock: Clock) -> None:
+        self.at = clock.monotonic()
+        self._clock = clock
+        self._send = client.send
+        client.send = self._noting
+
+    async def _noting(self, node: int, request: Any, **how: Any) -> Any:
+        response = await self._send(node, request, **how)
+        if isinstance(request, FetchRequest):
+            self.at = self._clock.monotonic()
+        return response
 
 
 async def update_metadata(client: Any, cluster: Any, topics: Collection[str] | None) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ForeignPartition
+from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError
 from aiokafka.protocol.group import LeaveGroupRequest
@@ -22,7 +23,7 @@ from streamz_actors.clock import Clock
 from streamz_actors.errors import CommitError, TransportError
 from streamz_actors.transport.abc import Assignor, Consumer, GroupMember, GroupSettings, Listener, RawBatch
 from streamz_actors.transport.kafka.assignor import ForeignAssignor, ForeignListener
-from streamz_actors.transport.kafka.client import no_auto_creation
+from streamz_actors.transport.kafka.client import Hearing, no_auto_creation
 from streamz_actors.transport.kafka.connection import Profile, probe
 from streamz_actors.transport.kafka.errors import FOREIGN, reason, translate
 from streamz_actors.transport.kafka.fetching import Buffer
@@ -37,6 +38,8 @@ STOP_TIMEOUT = 5.0
 MAX_POLL_INTERVAL_MS = 3_600_000
 """An hour: heartbeats say that the process lives, `poll` need not."""
 
+RESETS = {"earliest": OffsetResetStrategy.EARLIEST, "latest": OffsetResetStrategy.LATEST}
+
 FETCH_WAIT_MS = 100
 """What a resumed or sought partition may have to wait for: its broker's answer to the request under way."""
 
@@ -47,6 +50,7 @@ class KafkaConsumer(Consumer):
     ) -> None:
         self._profile = profile
         self._settings = settings
+        self._strict = settings.on_out_of_range == "raise"
         self._listener = listener
         self._clock = clock
         self._assignor = ForeignAssignor(assignor, self._membership, self._fail)
@@ -56,6 +60,8 @@ class KafkaConsumer(Consumer):
         self._may_return.set()
         self._place = GroupMember(settings.group, -1, "", settings.group_instance_id)
         self._consumer: Any = None
+        self._hearing: Hearing | None = None
+        self._heard_at = clock.monotonic()
         self._buffer: Buffer | None = None  # None: not running
 
     async def start(self, topics: Collection[str]) -> None:
@@ -69,7 +75,9 @@ class KafkaConsumer(Consumer):
             raise translate(error, f"joining group {self._settings.group!r} at {self._profile.address}") from error
         if self._settings.read_committed:
             StableOffsets(consumer._coordinator, self._clock)
-        self._consumer, self._buffer = consumer, Buffer(consumer)
+        reset = RESETS.get(self._settings.auto_offset_reset) if self._strict else None
+        self._consumer, self._buffer = consumer, Buffer(consumer, reset)
+        self._hearing = Hearing(consumer._client, self._clock)
         consumer.subscribe(topics=list(topics), listener=ForeignListener(self._on_revoked, self._on_assigned))
 
     def _make(self) -> Any:
@@ -78,7 +86,7 @@ class KafkaConsumer(Consumer):
             **{
                 "max_poll_interval_ms": MAX_POLL_INTERVAL_MS,
                 "fetch_max_wait_ms": FETCH_WAIT_MS,
-                "auto_offset_reset": settings.auto_offset_reset,
+                "auto_offset_reset": "none" if self._strict else settings.auto_offset_reset,
                 "session_timeout_ms": round(settings.session_timeout * 1000),
                 "heartbeat_interval_ms": round(settings.heartbeat_interval * 1000),
                 "rebalance_timeout_ms": round(settings.rebalance_timeout * 1000),
@@ -191,6 +199,14 @@ class KafkaConsumer(Consumer):
     def seek(self, partition: TopicPartition, offset: int) -> None:
         if self._buffer is not None:
             self._buffer.seek(partition, offset)
+
+    @property
+    def heard_at(self) -> float:
+        if self._hearing is None or self._buffer is None or not self._buffer.due:
+            self._heard_at = self._clock.monotonic()
+        else:
+            self._heard_at = max(self._heard_at, self._hearing.at)
+        return self._heard_at
 
     def lag(self, partition: TopicPartition) -> int | None:
         return self._buffer.lag(partition) if self._buffer is not None else None

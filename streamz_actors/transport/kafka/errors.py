@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from aiokafka import errors as kafka
 
 from streamz_actors.errors import BrokerUnavailable, OffsetOutOfRange, StreamzError, TransportError
+from streamz_actors.types import TopicPartition
 
 FOREIGN: tuple[type[BaseException], ...] = (
     kafka.KafkaError,
@@ -121,7 +122,9 @@ def translate(error: BaseException, what: str) -> StreamzError:
     if isinstance(error, StreamzError):
         return error
     if isinstance(error, kafka.OffsetOutOfRangeError):
-        return OffsetOutOfRange(f"{what}: the log does not hold {positions(error)}; seek to a position that it holds")
+        return OffsetOutOfRange(
+            f"{what}: the log does not hold {positions(error)}; seek to a position that it holds", wanted(error)
+        )
     if isinstance(error, kafka.NoOffsetForPartitionError):
         return OffsetOutOfRange(
             f"{what}: nothing is committed for {error.args[0] if error.args else 'a partition'} and auto_offset_reset "
@@ -156,7 +159,9 @@ def describe(error: BaseException) -> str:
 
 def positions(error: Any) -> str:
     """The partitions and offsets inside aiokafka's OffsetOutOfRangeError."""
-    wanted = error.args[0] if error.args else {}
-    if not isinstance(wanted, dict):
-        return str(wanted)
-    return ", ".join(f"offset {offset} of {tp.topic}-{tp.partition}" for tp, offset in wanted.items())
+    return ", ".join(f"offset {offset} of {partition}" for partition, offset in wanted(error).items()) or "a position"
+
+
+def wanted(error: Any) -> dict[TopicPartition, int]:
+    found = error.args[0] if error.args else {}
+    return {TopicPartition(*key): offset for key, offset in found.items()} if isinstance(found, dict) else {}

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.errors import NoOffsetForPartitionError
 
 from streamz_actors.clock import Clock
 from streamz_actors.transport.abc import RawBatch
@@ -35,7 +36,12 @@ DEPTH = 4
 class Buffer:
     """Stands between an AIOKafkaConsumer's fetcher and our polls. Knows only assigned partitions."""
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, reset: int | None = None) -> None:
+        """`reset`: where to start without a committed position, if aiokafka's fetcher is not to know (its -2 or -1).
+
+        That one would go there from a position out of range as well.
+        """
+        self._reset = reset
         self._fetcher = consumer._fetcher
         self._subscription = consumer._subscription
         self._held: dict[TopicPartition, deque[Response]] = {}
@@ -92,9 +98,17 @@ class Buffer:
         if state is not None and state.paused != enough:
             (state.pause if enough else state.resume)()
 
+    @property
+    def due(self) -> bool:
+        """Whether there is anything to ask a broker for."""
+        fetched, assignment = self._fetcher._records, self._subscription.subscription.assignment
+        states = ((tp, assignment.state_value(tp)) for tp in self._held)
+        return any(state is not None and not state.paused and tp not in fetched for tp, state in states)
+
     def give(self) -> list[RawBatch]:
-        """What has arrived, about ROUND records of it. Raises the error of a fetch when nothing stands before it."""
+        """What has arrived, about ROUND records of it. Raises a partition's error when nothing stands before it."""
         self._take()
+        self._raise_error()
         batches: list[RawBatch] = []
         records = 0
         for partition, responses in list(self._held.items()):
@@ -106,8 +120,6 @@ class Buffer:
             batches.append(batch)
             records += len(batch)
             self._held[partition] = self._held.pop(partition)  # to the end of the queue
-        if not batches:
-            self._raise_error()
         self._take()  # what was just emptied: its successor's fetch leaves while this is worked on
         return batches
 
@@ -146,10 +158,16 @@ class Buffer:
     def _raise_error(self) -> None:
         fetched = self._fetcher._records
         for partition in list(fetched):
-            if hasattr(fetched[partition], "check_raise"):
+            if hasattr(fetched[partition], "check_raise") and not self._held.get(TopicPartition(*partition)):
                 entry = fetched.pop(partition)
                 self._fetcher._notify(self._fetcher._wait_consume_future)
-                entry.check_raise()
+                try:
+                    entry.check_raise()
+                except NoOffsetForPartitionError:
+                    state = self._subscription.subscription.assignment.state_value(partition)
+                    if self._reset is None or state is None:
+                        raise
+                    state.await_reset(self._reset)
 
     async def wait(self, timeout: float) -> None:
         """Until something arrived, or the fetcher reports an error, which this raises."""

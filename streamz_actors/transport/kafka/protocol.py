@@ -1,4 +1,4 @@
-"""Requests of Kafka that aiokafka does not speak: topics with their ids, topics with the default replication."""
+"""Requests of Kafka that aiokafka does not speak: topics with ids or default replication, leaving for others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ from aiokafka.protocol.admin import CreateTopicsRequest_v3, CreateTopicsResponse
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.metadata import MetadataRequest_v5
 from aiokafka.protocol.types import (
+    Array,
     Boolean,
     CompactArray,
     CompactString,
     Int16,
     Int32,
     Schema,
+    String,
     TaggedFields,
 )
 
@@ -134,6 +136,41 @@ class CreateTopics(Request[CreateTopicsRequest_v4]):  # type: ignore[misc]
     def build(self, request_struct_class: Any) -> Any:
         topics: Any = [(name, count, factor, [], list(config.items())) for name, count, factor, config in self._topics]
         return request_struct_class(topics, round(self._timeout * 1000), False)
+
+
+class LeaveGroupResponse_v3(Response):  # type: ignore[misc]  # noqa: N801
+    API_KEY = 13
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        (
+            "members",
+            Array(("member_id", String("utf-8")), ("instance_id", String("utf-8")), ("error_code", Int16)),
+        ),
+    )
+
+
+class LeaveGroupRequest_v3(RequestStruct):  # type: ignore[misc]  # noqa: N801
+    API_KEY = 13
+    API_VERSION = 3
+    RESPONSE_TYPE = LeaveGroupResponse_v3
+    SCHEMA = Schema(
+        ("group", String("utf-8")),
+        ("members", Array(("member_id", String("utf-8")), ("instance_id", String("utf-8")))),
+    )
+
+
+class RemoveMember(Request[LeaveGroupRequest_v3]):  # type: ignore[misc]
+    """Leaves a group for somebody else, a static member perhaps."""
+
+    API_KEY = 13
+
+    def __init__(self, group: str, member_id: str, instance_id: str | None) -> None:
+        self._group, self._member = group, (member_id, instance_id)
+
+    def build(self, request_struct_class: Any) -> Any:
+        return request_struct_class(self._group, [self._member])
 
 
 @dataclass(frozen=True, slots=True)

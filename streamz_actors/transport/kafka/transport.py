@@ -25,6 +25,7 @@ from streamz_actors.transport.kafka.reader import KafkaReader
 from streamz_actors.transport.kafka.transactions import KafkaTransactionalProducer
 
 RESETS = ("earliest", "latest", "none")
+OUT_OF_RANGE = ("reset", "raise")
 CLIENT_ID = "streamz_actors"
 
 
@@ -59,6 +60,8 @@ class KafkaTransport(Transport):
     def consumer(self, settings: GroupSettings, assignor: Assignor, listener: Listener) -> Consumer:
         if settings.auto_offset_reset not in RESETS:
             raise ConfigError(f"auto_offset_reset={settings.auto_offset_reset!r} is none of {', '.join(RESETS)}")
+        if settings.on_out_of_range not in OUT_OF_RANGE:
+            raise ConfigError(f"on_out_of_range={settings.on_out_of_range!r} is none of {', '.join(OUT_OF_RANGE)}")
         return KafkaConsumer(self._profile, settings, assignor, listener, self._clock)
 
     def reader(self, *, read_committed: bool = False) -> Reader:

@@ -46,3 +46,6 @@ class MemoryAdmin(Admin):
 
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         return self._broker.committed(group, partitions)
+
+    async def remove_member(self, group: str, member_id: str, instance_id: str | None = None) -> None:
+        self._broker.group(group).remove(member_id, instance_id)

@@ -25,7 +25,7 @@ class MemoryConsumer(Consumer):
         self._assignor = assignor
         self._listener = listener
         self._group = broker.group(settings.group)
-        self._fetcher = Fetcher(broker, self._reset, settings.read_committed)
+        self._fetcher = Fetcher(broker, self._out_of_range, settings.read_committed)
         self._topics: frozenset[str] = frozenset()
         self._member: Member | None = None
         self._place = GroupMember(settings.group, -1, "", settings.group_instance_id)
@@ -136,6 +136,11 @@ class MemoryConsumer(Consumer):
         nothing = OffsetOutOfRange(f"{partition}: group {self._settings.group!r} has committed no offset of it")
         return self._reset(self._broker.log(partition), nothing)
 
+    def _out_of_range(self, log: PartitionLog, error: OffsetOutOfRange) -> int:
+        if self._settings.on_out_of_range == "raise":
+            raise error
+        return self._reset(log, error)
+
     def _reset(self, log: PartitionLog, error: OffsetOutOfRange) -> int:
         match self._settings.auto_offset_reset:
             case "earliest":
@@ -161,6 +166,11 @@ class MemoryConsumer(Consumer):
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._unsettled.discard(partition)
         self._fetcher.seek(partition, offset)
+
+    @property
+    def heard_at(self) -> float:
+        """Now, always: the broker is here."""
+        return self._broker.clock.monotonic()
 
     def lag(self, partition: TopicPartition) -> int | None:
         return self._fetcher.lag(partition) if self._assigned is not None and partition in self._assigned else None

@@ -101,7 +101,12 @@ class Fetcher:
             if cursor.paused or cursor.log.closed or cursor.position == UNSETTLED:
                 del self._line[cursor]
                 continue
-            batch = self._read(cursor, min(room, BATCH_RECORDS))
+            try:
+                batch = self._read(cursor, min(room, BATCH_RECORDS))
+            except OffsetOutOfRange:
+                if batches:  # it comes with the next call, when nothing else would be lost
+                    break
+                raise
             del self._line[cursor]
             if batch is None:
                 continue

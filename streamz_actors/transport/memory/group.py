@@ -108,6 +108,13 @@ class Group:
         if member.settings.group_instance_id is None and self.knows(member):
             self._remove([member])
 
+    def remove(self, member_id: str, instance_id: str | None) -> None:
+        """Leaves for a member, told by its id, or by that of a static one with an id that fits or none."""
+        static = self._static(instance_id)
+        member = static if static is not None and not member_id else self._members.get(member_id)
+        if member is not None and (instance_id is None or member is static):
+            self._remove([member])
+
     def knows(self, member: Member) -> bool:
         return self._members.get(member.id) is member
 

@@ -148,7 +148,8 @@ class PartitionLog:
         if not self.begin <= offset <= end:
             raise OffsetOutOfRange(
                 f"{self.partition}: offset {offset} is not in the log, which holds {self.begin} to {end}; "
-                "read from its beginning, or keep records for longer"
+                "read from its beginning, or keep records for longer",
+                {self.partition: offset},
             )
         if committed:
             end = self.stable_end

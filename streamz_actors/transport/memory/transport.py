@@ -20,6 +20,7 @@ from streamz_actors.transport.memory.producer import MemoryProducer, MemoryTrans
 from streamz_actors.transport.memory.reader import MemoryReader
 
 RESETS = ("earliest", "latest", "none")
+OUT_OF_RANGE = ("reset", "raise")
 
 
 class MemoryTransport(Transport):
@@ -44,6 +45,8 @@ class MemoryTransport(Transport):
     def consumer(self, settings: GroupSettings, assignor: Assignor, listener: Listener) -> Consumer:
         if settings.auto_offset_reset not in RESETS:
             raise ConfigError(f"auto_offset_reset={settings.auto_offset_reset!r} is none of {', '.join(RESETS)}")
+        if settings.on_out_of_range not in OUT_OF_RANGE:
+            raise ConfigError(f"on_out_of_range={settings.on_out_of_range!r} is none of {', '.join(OUT_OF_RANGE)}")
         return MemoryConsumer(self.broker, settings, assignor, listener)
 
     def reader(self, *, read_committed: bool = False) -> Reader:
