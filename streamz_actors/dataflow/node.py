@@ -169,6 +169,10 @@ class StoreSpec:
     """Of a store whose keys begin with a time: ms that an entry is kept, counted from the highest time seen."""
     layout: Layout | None = None
     """Of a table of windows."""
+    arrangement: str = ""
+    """Under which keys its entries lie, where that depends on more than the table's own keys: entries that were written
+    under another arrangement are not found.
+    """
     standby_replicas: int | None = None
     """How many other workers keep a copy; None: as many as the application's setting says."""
 

@@ -31,16 +31,19 @@ def key_of(key: bytes) -> bytes:
     return key[START.size :]
 
 
+def segment_length(retention: int) -> int:
+    """Half of the retention, so that at most three segments are alive at a time; ms."""
+    return max(retention // 2, SHORTEST)
+
+
 class Segments:
-    """The segments of one store, each half of the retention long, so that at most three are alive at a time, or of the
-    length that is given, in ms.
-    """
+    """The segments of one store: of the length that is given, in ms, else of the usual one."""
 
     __slots__ = ("_expired", "_logged", "length", "retention")
 
     def __init__(self, logged: LoggedStore, retention: int, length: int | None = None) -> None:
         self._logged, self.retention = logged, retention
-        self.length = max(retention // 2, SHORTEST) if length is None else length
+        self.length = segment_length(retention) if length is None else length
         self._expired = 0
 
     def start(self, time: int) -> int:

@@ -144,8 +144,13 @@ class Versions:
             self._history.put(key, None, version.end)
 
 
+def segment_length(retention: int) -> int:
+    """Of a history that is kept for so long; ms."""
+    return max(retention // PARTS, SHORTEST)
+
+
 def segments(history: LoggedStore, retention: int) -> Segments:
-    return Segments(history, retention, max(retention // PARTS, SHORTEST))
+    return Segments(history, retention, segment_length(retention))
 
 
 def moment(history: LoggedStore) -> int:

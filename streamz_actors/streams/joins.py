@@ -13,6 +13,9 @@ from streamz_actors.operators import delay, routes, versioned
 from streamz_actors.operators.join_streams import Input, StreamJoin, join_streams, kept_schema, waiting_schema
 from streamz_actors.operators.versioned import VersionLayout, history_schema
 from streamz_actors.serde.schema import Schema, schema_for
+from streamz_actors.stores import versions
+from streamz_actors.stores.segments import segment_length
+from streamz_actors.streams.arrangement import in_segments
 from streamz_actors.streams.flow import Flow
 from streamz_actors.streams.inference import returned, schema_of
 from streamz_actors.streams.naming import path
@@ -115,7 +118,10 @@ def _inputs(lefts: AnyFlow, rights: AnyFlow, kind: str, label: str, within: Join
 
 def _kept(side: AnyFlow, name: str, within: JoinWindow) -> StoreSpec:
     schema = kept_schema(side.value_schema)
-    return stored(side.builder, name, _raw_keys(), schema, retention=within.retention, kind=INTERNAL)
+    lie = in_segments(segment_length(max(1, within.retention)))
+    return stored(
+        side.builder, name, _raw_keys(), schema, retention=within.retention, kind=INTERNAL, arrangement=lie
+    )
 
 
 def _waiting(side: AnyFlow, name: str, emits: bool) -> StoreSpec | None:
@@ -185,6 +191,7 @@ def versioned_parts(
         retention=retention,
         kind=HISTORY,
         layout=VersionLayout(value, retention),
+        arrangement=in_segments(versions.segment_length(retention)),
         standby_replicas=standby_replicas,
     )
     return VersionedParts(spec, history, builder.add(versioned.update_versions(parent, spec, history, kind)))

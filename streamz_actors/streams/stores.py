@@ -30,6 +30,7 @@ def stored(
     retention: int | None = None,
     kind: str = "table",
     layout: Layout | None = None,
+    arrangement: str = "",
     standby_replicas: int | None = None,
 ) -> StoreSpec:
     """`<app id>-<name>-changelog` is its changelog, unless there is to be none.
@@ -62,6 +63,7 @@ def stored(
             retention=retention,
             kind=kind,
             layout=layout,
+            arrangement=arrangement,
             standby_replicas=checked_standbys(name, standby_replicas),
         )
     )

@@ -16,6 +16,7 @@ from streamz_actors.dataflow.node import Layout, Node, StoreSpec
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError
 from streamz_actors.serde.schema import Schema
+from streamz_actors.streams.arrangement import arrangement_of
 from streamz_actors.streams.stores import stored
 from streamz_actors.windows.definitions import (
     CountWindow,
@@ -105,7 +106,10 @@ def state_of(
         # As in Kafka Streams: so that what has just closed can still be joined.
         given = max(given, window.retention + 1)
     schema, layout, retention = KINDS[type(window)].state(window, value, given)
-    return stored(builder, name, key, schema, retention=retention, kind=KIND, layout=layout)
+    arrangement = arrangement_of(window, retention)
+    return stored(
+        builder, name, key, schema, retention=retention, kind=KIND, layout=layout, arrangement=arrangement
+    )
 
 
 def node_of(parent: Node, spec: StoreSpec, window: Window, folding: Folding, options: Options) -> Node:

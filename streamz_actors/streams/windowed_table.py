@@ -13,6 +13,7 @@ from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import NotInHandler, TopologyError, UsageError
 from streamz_actors.operators import routes
 from streamz_actors.serde.schema import Schema, schema_for, windowed_around
+from streamz_actors.streams.arrangement import arrangement_of
 from streamz_actors.streams.mapped import Mapped, default_factory
 from streamz_actors.streams.stores import stored
 from streamz_actors.tables.aligned import Aligned
@@ -60,8 +61,10 @@ def declare_windows(
         case _:
             raise TopologyError(f"table {name!r}: {window!r} is none of Tumbling, Hopping, Session and Sliding")
     value = schemas[1] if isinstance(layout, Aligned) else SPANS
+    arrangement = arrangement_of(window, layout.retention)
     spec = stored(
-        builder, name, schemas[0], value, retention=layout.retention, kind="windowed", layout=layout, **options
+        builder, name, schemas[0], value,
+        retention=layout.retention, kind="windowed", layout=layout, arrangement=arrangement, **options,
     )
     return WindowTable(builder, spec, default)
 
