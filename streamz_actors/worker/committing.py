@@ -59,8 +59,12 @@ class Committing:
 
     @property
     def left(self) -> float:
-        """Seconds until the next commit, to a microsecond; one that is under way says by itself when it has ended."""
-        return self._interval if self.under_way else max(0.0, round(self._due - self._clock.monotonic(), 6))
+        """Seconds until the next commit, to a microsecond; one that is under way says by itself when it has ended, and
+        during a rebalance none begins (the loop must not wait for no time at all).
+        """
+        if self.under_way or self._members.rebalancing:
+            return self._interval
+        return max(0.0, round(self._due - self._clock.monotonic(), 6))
 
     @property
     def under_way(self) -> bool:
