@@ -5,8 +5,6 @@ It runs the real worker with all partitions; what is the test's is time, and whe
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,13 @@ from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.topics import HeadersLike, Topic, header_tuple
 from streamz_actors.errors import TableUnknown, UsageError
 from streamz_actors.running import Running
-from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.abc import Backend
 from streamz_actors.stores.select import make_backend
-from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.failures import Failure
+from streamz_actors.testing.views import Record, TableView, Tail
 from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.transport import MemoryTransport
-from streamz_actors.types import Headers, RecordMetadata, TopicPartition, WindowValue, partition_of
+from streamz_actors.types import RecordMetadata, TopicPartition
 
 FOREVER = 1e9
 """Seconds: longer than any test's clock runs."""
@@ -37,19 +34,6 @@ ENDING = 10
 
 PATIENT = 200
 """Turns of the loop after which the driver waits in real time: a handler waits for something outside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record read back from a topic. Key and value are bytes where the topic is not one that was declared."""
-
-    key: Any
-    value: Any
-    timestamp: int
-    headers: Headers
-    topic: str
-    partition: int
-    offset: int
 
 
 class TestDriver:
@@ -66,7 +50,7 @@ class TestDriver:
         self._overrides = {"web_enabled": False, "commit_interval": FOREVER, "cache_max_bytes": 0, **overrides}
         self.clock = ManualClock()
         self.broker = MemoryBroker(self.clock, check_interval=None)
-        self._read: dict[TopicPartition, int] = {}
+        self._tail = Tail(self.broker)
         self._running: Running | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -209,28 +193,8 @@ class TestDriver:
     def read(self, topic: str | Topic[Any, Any]) -> list[Record]:
         """The records of a topic that came since the last read of it, partition by partition."""
         name = topic.name if isinstance(topic, Topic) else topic
-        declared = self._topic(name)
-        records: list[Record] = []
-        for partition in range(self.running.collector.partitions(name)):
-            records.extend(self._read_partition(TopicPartition(name, partition), declared))
-        return records
-
-    def _read_partition(self, place: TopicPartition, declared: Topic[Any, Any] | None) -> Iterator[Record]:
-        log = self.broker.log(place)
-        position = max(self._read.get(place, 0), log.begin)
-        while position < log.end and (raw := log.read(position, 10_000)) is not None:
-            for row, offset in enumerate(raw.offsets):
-                yield Record(
-                    _decoded(declared.key_schema if declared is not None else None, raw.keys[row]),
-                    _decoded(declared.value_schema if declared is not None else None, raw.values[row]),
-                    raw.timestamps[row],
-                    raw.headers[row] if raw.headers is not None else (),
-                    place.topic,
-                    place.partition,
-                    offset,
-                )
-            position = raw.next_offset
-        self._read[place] = position
+        self.running.collector.partitions(name)  # says so if it is not one of the application's
+        return self._tail.read(name, self._topic(name))
 
     def _topic(self, name: str) -> Topic[Any, Any] | None:
         return next((topic for topic in self._app.topics if name in topic.names), None)
@@ -259,56 +223,3 @@ class TestDriver:
     def dead_letters(self) -> list[Failure]:
         """The records that went to dead letters, and why."""
         return [failure for failure in self.failures if failure.dead_letter is not None]
-
-
-class TableView(Mapping[Any, Any]):
-    """The content of a table, as a mapping that reads the state at each call."""
-
-    def __init__(self, states: Mapping[int, State]) -> None:
-        self._states = states
-
-    def __getitem__(self, key: Any) -> Any:
-        for state in self._candidates(key):
-            value = state.get(key)
-            if value is not None:
-                return value
-        raise KeyError(key)
-
-    def _candidates(self, key: Any) -> Iterator[State]:
-        """The partition that the key belongs to first, then the others: a table may be kept per partition."""
-        states = self._states
-        first = next(iter(states.values()))
-        owner = states.get(partition_of(first.encode_key(key), first.partitions))
-        if owner is not None:
-            yield owner
-        yield from (state for state in states.values() if state is not owner)
-
-    def __iter__(self) -> Iterator[Any]:
-        seen = {key for state in self._states.values() for key, _ in state.items()}
-        return iter(sorted(seen, key=repr))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def windows(self, key: Any, from_: int | None = None, to: int | None = None) -> list[WindowValue[Any]]:
-        """Of a table of windows: those of a key that begin at from_ <= ms < to, oldest first."""
-        for state in self._states.values():
-            layout = state.spec.layout
-            if layout is None:
-                raise UsageError(f"table {state.spec.name!r} has no windows")
-            found = layout.windows(state.logged, state.encode_key(key), from_, to)
-            if found:
-                return [WindowValue(*row) for row in found]
-        return []
-
-    def timestamp(self, key: Any) -> int:
-        """When a key's value was written, in ms of event time."""
-        for state in self._candidates(key):
-            found = state.timestamped(key)
-            if found is not None:
-                return found[1]
-        raise KeyError(key)
-
-
-def _decoded(schema: Schema[Any] | None, raw: bytes | None) -> Any:
-    return raw if schema is None else schema.decode(raw)
