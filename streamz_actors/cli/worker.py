@@ -139,7 +139,8 @@ async def _its_turn(child: Child, worker: Worker) -> bool:
     settings = worker.spec.settings
 
     def placed(member: str) -> None:
-        child.placed(Place(worker.spec.app_id, member, settings.group_instance_id))
+        transactional = worker.members.transactional_id or None
+        child.placed(Place(worker.spec.app_id, member, settings.group_instance_id, transactional))
 
     worker.members.placed = placed
     child.loaded()
