@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import trial_report
+from benchmarks import proofs, trial_report
 from benchmarks.contenders import BASELINES
 from benchmarks.findings import findings
 from benchmarks.results import Result, Row, ratio, rows
@@ -26,10 +26,11 @@ def markdown(machines: Sequence[dict[str, Any]], results: Sequence[Result], line
     sections = {name: section(workload, rows(results, name)) for name, workload in WORKLOADS.items() if name in ran}
     sections |= trial_report.sections(findings(lines))
     parts = [HEAD, *(sections[name] for name in sorted(sections))]
+    parts.append(proofs.section())
     parts.append("## Machine and versions\n\n" + "\n\n".join(map(machine, machines)))
     parts.append("## Settings, the same for all\n\n" + table(("setting", "value"), TABLE))
     parts.append("## Raw lines\n\n```json\n" + "\n".join(lines) + "\n```")
-    return "\n".join(part.rstrip() + "\n" for part in parts)
+    return "\n".join(part.rstrip() + "\n" for part in parts if part)
 
 
 def section(workload: Workload, found: Sequence[Row]) -> str:
