@@ -11,7 +11,7 @@ beside the bytes when nobody can change it in place; otherwise every read decode
 is no write.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import compress, filterfalse
 from struct import Struct
@@ -242,6 +242,15 @@ class LoggedStore:
         commits many times, and that its schema takes whatever it holds. Not None.
         """
         self.overlay[key] = (value, None, timestamp)
+
+    def rewrite(self, keys: Mapping[bytes, int]) -> None:
+        """Has the next commit write what the store holds under these keys; where it holds nothing, a deletion at the
+        time that is given.
+        """
+        for key, timestamp in keys.items():
+            stored = self.store.get(key)
+            at, raw = (timestamp, None) if stored is None else unstamp(stored)
+            self.overlay[key] = (None, raw, at)
 
     def undo(self, key: bytes, before: Held, written: Held) -> None:
         """Takes a write back: puts back what `find()` gave before it, unless the key has been written since.

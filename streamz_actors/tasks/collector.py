@@ -175,10 +175,11 @@ class RecordCollector(Collector):
         keys: Sequence[bytes | None],
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
+        headers: Sequence[Headers] | None = None,
     ) -> "asyncio.Future[Delivery]":
         """Changelog records of one partition, at once; the future is the caller's to check."""
         self._count(partition.topic, len(timestamps))
-        return self._producer.send(partition.topic, partition.partition, keys, values, timestamps)
+        return self._producer.send(partition.topic, partition.partition, keys, values, timestamps, headers)
 
     def _columns(self, topic: str, partition: int) -> Columns:
         place = TopicPartition(topic, partition)

@@ -3,17 +3,20 @@
     1  let changes of tables reach those who follow them; a task stands between two steps   (the caller: `Task.follow`)
     2  hand on what finished events have yielded; take the committable offsets, then the overlays: what is written from
        now on belongs to the next commit. 1 and 2 are one turn of the loop; then tasks go on
-    3  send the overlays to the changelogs; wait for every send that is outstanding now, and check each one
-    4  commit the offsets
-    5  apply the overlays to the stores, in chunks with the changelog position that each covers
+    3  wait for every send that is outstanding now, and check each one
+    4  send the overlays to the changelogs, marked with the offsets that they cover; wait for them, and check each one
+    5  commit the offsets, with a note of where the changelogs end now
+    6  apply the overlays to the stores, in chunks with the changelog position that each covers
 
-A crash after 2 loses nothing: the changelog and the offsets are those of the last commit, and what was sent since comes
-again. After 3 the changelog is ahead of the offsets: records are handled twice, never not at all. After 4 the stores
-are behind the changelog: restart replays it from the stored position. So a store never holds what its changelog lacks.
+A crash after 2 or 3 loses nothing: changelogs and offsets are those of the last commit, and what was sent since comes
+again. In 4, the changelogs hold a part of a flush: a restart takes it back, for the note says where it begins and the
+mark that it is not whole. After 4 the flush is whole, and what it covers is sent: a restart takes it for committed.
+After 5 the stores are behind the changelog, and a restart replays it from the stored position. So a store never holds
+what its changelog lacks, and no record is counted in it twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,11 +24,14 @@ from streamz_actors.errors import ProduceError
 from streamz_actors.stores.logged import CHUNK
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.collector import RecordCollector
+from streamz_actors.tasks.coverage import Coverage, headers
+from streamz_actors.tasks.ledger import Ledger
 from streamz_actors.tasks.task import Task
 from streamz_actors.transport.abc import Delivery
-from streamz_actors.types import TopicPartition
+from streamz_actors.types import Headers, TopicPartition
 
-CommitOffsets = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+CommitOffsets = Callable[[Mapping[TopicPartition, int], Mapping[TopicPartition, str]], Awaitable[None]]
+"""Commits positions; some have a note, to be kept with them."""
 
 
 class Watcher(Protocol):
@@ -47,7 +53,8 @@ class Flush:
     keys: list[bytes]
     values: list[bytes | None]
     timestamps: list[int]
-    deliveries: "list[asyncio.Future[Delivery]]"
+    deliveries: "list[list[asyncio.Future[Delivery]]]"
+    """By chunk of `CHUNK` keys."""
     covered: int | None = None
     """The position to store where nothing is sent: the table's input is its changelog."""
 
@@ -57,11 +64,12 @@ async def commit(
     collector: RecordCollector,
     committed: Mapping[TopicPartition, int],
     commit_offsets: CommitOffsets,
+    ledger: Ledger,
     watch: Watcher = unwatched,
 ) -> dict[TopicPartition, int]:
     """Commits all tasks together and returns the positions that are committed now.
 
-    Raises ProduceError (step 3) and CommitError (step 4); the tasks' uncommitted state must then be dropped.
+    Raises ProduceError (steps 3 and 4) and CommitError (4 and 5); the tasks' uncommitted state must then be dropped.
     """
     # 1: the caller has seen to it in this turn of the loop.
     watch("stopped")
@@ -72,25 +80,35 @@ async def commit(
     for task in tasks:
         offsets |= task.committable()
     moved = {place: offset for place, offset in offsets.items() if committed.get(place) != offset}
-    flushes = [flush for task in tasks for flush in begin(task, offsets)]
+    flushes = {task: taken for task in tasks if (taken := begin(task, offsets))}
     watch("taken")
     if not moved and not flushes and collector.idle:
         return dict(committed)
     # 3
-    for flush in flushes:
-        send(flush, collector)
     await collector.drain()
-    await check(flushes)
-    watch("sent")
+    watch("delivered")
     # 4
-    if moved:
-        await commit_offsets(moved)
-    watch("committed")
+    for task, taken in flushes.items():
+        _send_marked(task, taken, offsets, collector, ledger)
+    await check([flush for taken in flushes.values() for flush in taken])
+    for task, taken in flushes.items():
+        _enter(task, taken, ledger)
+    watch("sent")
     # 5
-    for flush in flushes:
-        await apply(flush)
+    now = {**committed, **moved}
+    notes = {task: note for task in tasks if (note := ledger.note(task, now)) is not None}
+    noted = _noted(notes, flushes, moved, now)
+    if moved or noted:
+        await commit_offsets({**{place: now[place] for place in noted}, **moved}, noted)
+    for task in notes:
+        ledger.committed(task, {place: now[place] for place in task.partitions if place in now})
+    watch("committed")
+    # 6
+    for taken in flushes.values():
+        for flush in taken:
+            await apply(flush)
     watch("applied")
-    return {**committed, **moved}
+    return now
 
 
 def begin(task: Task, offsets: Mapping[TopicPartition, int]) -> list[Flush]:
@@ -112,27 +130,84 @@ def begin(task: Task, offsets: Mapping[TopicPartition, int]) -> list[Flush]:
     return flushes
 
 
-def send(flush: Flush, collector: RecordCollector) -> None:
-    """Hands a table's changes to its changelog."""
+def send(flush: Flush, collector: RecordCollector, coverage: Coverage | None = None) -> None:
+    """Hands a table's changes to its changelog, the first and the last with what they cover, if that is given."""
     if flush.changelog is None:
         return
-    for start in range(0, len(flush.keys), CHUNK):
-        rows = slice(start, start + CHUNK)
-        flush.deliveries.append(
-            collector.log(flush.changelog, flush.keys[rows], flush.values[rows], flush.timestamps[rows])
-        )
+    total = len(flush.keys)
+    for start in range(0, total, CHUNK):
+        stop = min(start + CHUNK, total)
+        if coverage is None:
+            flush.deliveries.append([_log(flush, collector, start, stop, ())])
+            continue
+        opens, closes = headers(coverage)
+        first, last = start == 0, stop == total
+        if total == 1:
+            flush.deliveries.append([_log(flush, collector, 0, 1, opens + closes)])
+            continue
+        # Marked records go by themselves: records beside one with headers take longer.
+        parts = [(start, start + 1, opens)] if first else []
+        parts.append((start + first, stop - last, ()))
+        parts += [(stop - 1, stop, closes)] if last else []
+        flush.deliveries.append([_log(flush, collector, *part) for part in parts if part[0] < part[1]])
+
+
+def _log(
+    flush: Flush, collector: RecordCollector, start: int, stop: int, told: Headers
+) -> "asyncio.Future[Delivery]":
+    assert flush.changelog is not None
+    rows = slice(start, stop)
+    columns = flush.keys[rows], flush.values[rows], flush.timestamps[rows]
+    return collector.log(flush.changelog, *columns, [told] * (stop - start) if told else None)
+
+
+def _send_marked(
+    task: Task,
+    flushes: Sequence[Flush],
+    offsets: Mapping[TopicPartition, int],
+    collector: RecordCollector,
+    ledger: Ledger,
+) -> None:
+    """Hands what a task writes in one commit to its changelogs, as one flush that covers these offsets."""
+    rows = {flush.changelog.topic: len(flush.keys) for flush in flushes if flush.changelog is not None}
+    covered = {place: offsets[place] for place in task.partitions if place in offsets}
+    marks = ledger.mark(task, rows, covered)
+    for flush in flushes:
+        send(flush, collector, None if flush.changelog is None else marks.get(flush.changelog.topic))
 
 
 async def check(flushes: Sequence[Flush]) -> None:
     """Waits for every changelog record and raises the first failure, once none is under way any longer."""
     results = await asyncio.gather(
-        *(future for flush in flushes for future in flush.deliveries), return_exceptions=True
+        *(future for flush in flushes for chunk in flush.deliveries for future in chunk), return_exceptions=True
     )
     for result in results:
         if isinstance(result, ProduceError):
             raise result
         if isinstance(result, BaseException):
             raise ProduceError(f"a changelog record was not delivered: {result}") from result
+
+
+def _enter(task: Task, flushes: Sequence[Flush], ledger: Ledger) -> None:
+    for flush in flushes:
+        if flush.changelog is not None:
+            arrived = [future.result() for chunk in flush.deliveries for future in chunk]
+            ledger.delivered(task, flush.changelog.topic, arrived)
+
+
+def _noted(
+    notes: Mapping[Task, str],
+    flushed: Container[Task],
+    moved: Container[TopicPartition],
+    now: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, str]:
+    """The note of each task, at those of its partitions that are to be committed: where none has moved, at one."""
+    noted: dict[TopicPartition, str] = {}
+    for task, note in notes.items():
+        known = sorted(place for place in task.partitions if place in now)
+        places = [place for place in known if place in moved] or (known[:1] if task in flushed else [])
+        noted |= dict.fromkeys(places, note)
+    return noted
 
 
 async def apply(flush: Flush) -> None:
@@ -142,7 +217,9 @@ async def apply(flush: Flush) -> None:
         rows = slice(start, start + CHUNK)
         last = start + CHUNK >= len(flush.keys)
         covered = (
-            flush.deliveries[number].result().next_offset if flush.deliveries else (flush.covered if last else None)
+            flush.deliveries[number][-1].result().next_offset
+            if flush.deliveries
+            else (flush.covered if last else None)
         )
         logged.apply(flush.keys[rows], flush.values[rows], flush.timestamps[rows], covered)
         await asyncio.sleep(0)

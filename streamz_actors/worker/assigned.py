@@ -13,6 +13,7 @@ from streamz_actors.errors import StoreLocked
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
+from streamz_actors.tasks.ledger import Ledger
 from streamz_actors.tasks.restore import Restorer
 from streamz_actors.tasks.state import open_shelf, states
 from streamz_actors.tasks.task import Task, TaskStatus
@@ -54,10 +55,15 @@ class AssignedTasks:
         self._room = Room(cache) if cache else None
         self._background, self._wake = background, wake
         self.consumer: Consumer | None = None
-        self.restorer = Restorer(transport, clock, self._restored, lambda: paced and bool(self.running()))
+        self.ledger = Ledger()
+        self.restorer = Restorer(
+            transport, clock, self._restored, self._begins, self.ledger, lambda: paced and bool(self.running())
+        )
         self.ready = asyncio.Event()
         self.by_name: dict[str, Task] = {}
         self.committed: dict[TopicPartition, int] = {}
+        self._notes: dict[TopicPartition, str] = {}
+        """What was kept beside the positions at which tasks were taken over."""
         self._task_of: dict[TopicPartition, Task] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
@@ -123,6 +129,7 @@ class AssignedTasks:
     async def _take_over(self, new: Sequence[Task], consumer: Consumer, discard: Callable[[], None]) -> None:
         """Begins with new tasks where the group has committed. Those without state are opened at once."""
         positions = await self._begin_at([place for task in new for place in task.partitions], consumer)
+        self._notes |= await consumer.notes([place for task in new if task.sub.stores for place in task.partitions])
         self.begun |= positions
         discard()
         for place in consumer.assignment() & positions.keys():
@@ -195,13 +202,22 @@ class AssignedTasks:
         tasks = [task for task in self.by_name.values() if task.status is TaskStatus.RESTORING]
         self._check_ready()
         if tasks:
-            self._restoring = self._background.start(self.restorer.run(tasks, self.committed), "restore")
+            self._restoring = self._background.start(self.restorer.run(tasks, self.committed, self._notes), "restore")
 
     def _end_restore(self) -> None:
         if self._restoring is not None:
             self._restoring.cancel()
             self._restoring = None
             self.restorer.progress = None
+
+    def _begins(self, task: Task, positions: Mapping[TopicPartition, int]) -> None:
+        """The state of a task covers more than is committed: it begins there, and its next commit says so."""
+        assert self.consumer is not None
+        task.positions |= positions
+        self.begun |= positions
+        self._positions |= positions
+        for place in self.consumer.assignment() & positions.keys():
+            self.consumer.seek(place, positions[place])
 
     def _restored(self, task: Task) -> None:
         task.restored()
@@ -227,6 +243,7 @@ class AssignedTasks:
                 self._task_of.pop(place, None)
                 self._positions.pop(place, None)
                 self.committed.pop(place, None)
+                self._notes.pop(place, None)
             self.leaving.append(task)
         self._exchange()
 

@@ -126,7 +126,9 @@ class Committing:
             tasks = [task for task in self._assigned.running() if self._stands(task, waits=waits)]
             try:
                 before = self._assigned.committed
-                moved = await commit(tasks, self._collector, before, self._commit_offsets, self._watch)
+                moved = await commit(
+                    tasks, self._collector, before, self._commit_offsets, self._assigned.ledger, self._watch
+                )
             except CommitError as error:
                 self._lost(error)
                 return
@@ -155,9 +157,11 @@ class Committing:
             task.barrier.hold()
         return False
 
-    async def _commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _commit_offsets(
+        self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str]
+    ) -> None:
         assert self._members.consumer is not None
-        await self._members.consumer.commit(offsets)
+        await self._members.consumer.commit(offsets, notes)
 
     def _lost(self, error: CommitError) -> None:
         """The commit is unknown or refused: tasks begin anew from what is committed, if they are still ours."""
