@@ -90,8 +90,8 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def places(self) -> list[str]:
-        """The names of all places with state on this machine, open or not, in order."""
+    def places(self, beginning: str = "") -> list[str]:
+        """The names of all places with state on this machine, open or not, that begin like this; in order."""
 
     @abstractmethod
     def held(self, task: str) -> bool:

@@ -215,8 +215,8 @@ class MemoryBackend(Backend):
             return None
         return [content.pairs.get(key) for key in keys]
 
-    def places(self) -> list[str]:
-        return sorted(self._kept)
+    def places(self, beginning: str = "") -> list[str]:
+        return sorted(place for place in self._kept if place.startswith(beginning))
 
     def held(self, task: str) -> bool:
         return task in self._shelves

@@ -17,6 +17,7 @@ Calls hold the GIL, except open, flush and close, which may be given to a thread
 """
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -346,10 +347,9 @@ class RocksBackend(Backend):
         found = self._look(task, {name: identity}, lambda family: family.get([_DATA + key for key in keys]))
         return cast("list[bytes | None] | None", found.get(name))
 
-    def places(self) -> list[str]:
-        if not self._root.is_dir():
-            return []
-        return sorted(path.name for path in self._root.iterdir() if (path / "CURRENT").exists())
+    def places(self, beginning: str = "") -> list[str]:
+        names = os.listdir(self._root) if self._root.is_dir() else []
+        return sorted(name for name in names if name.startswith(beginning) and (self._root / name / "CURRENT").exists())
 
     def held(self, task: str) -> bool:
         return locks.held(self._directory(task))

@@ -20,17 +20,14 @@ def identity(spec: StoreSpec, cluster_id: str, topics: Mapping[str, TopicInfo]) 
     return f"{cluster_id}/{topic}/{spec.key_schema.codec}/{spec.value_schema.codec}"
 
 
-def open_shelf(
-    backend: Backend, name: str, sub: SubTopology, cluster_id: str, topics: Mapping[str, TopicInfo]
-) -> Shelf:
-    """The stores of task `name`. Raises StoreLocked while another process has them."""
-    identities = {spec.name: identity(spec, cluster_id, topics) for spec in sub.stores}
+def open_shelf(backend: Backend, place: str, identities: Mapping[str, str]) -> Shelf:
+    """The stores (name → identity) in a place. Raises StoreLocked while another process has them."""
     try:
-        return backend.open(name, identities)
+        return backend.open(place, identities)
     except StoreCorrupted as error:
-        logger.warning("%s; the state of task %s is rebuilt from its changelogs", error, name)
-        backend.destroy(name)
-        return backend.open(name, identities)
+        logger.warning("%s; the state in %s is rebuilt from its changelogs", error, place)
+        backend.destroy(place)
+        return backend.open(place, identities)
 
 
 def states(shelf: Shelf, sub: SubTopology, partition: int) -> dict[str, State]:

@@ -17,7 +17,6 @@ from streamz_actors.dataflow.node import Leg, Node, Operator, SourceNode
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.errors import HandlerError, StreamzError, UsageError
-from streamz_actors.stores.abc import Shelf
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.barrier import Barrier
 from streamz_actors.tasks.buffer import Buffer, Idle, Lag, Run, none_behind
@@ -77,7 +76,6 @@ class Task:
         self.records: dict[str, int] = dict.fromkeys(sub.topics, 0)
         """Records stepped, by topic."""
         self._failures, self._wake = failures, wake
-        self._shelf: Shelf | None = None
         self._operators: dict[Node, Operator] = {}
         self._legs: Sequence[Leg] = ()
         self._givers: list[tuple[Node, Leg]] = []
@@ -108,9 +106,8 @@ class Task:
 
     # -- life
 
-    def open(self, shelf: Shelf | None, states: Mapping[str, State], globals_: Mapping[str, State]) -> None:
-        """Takes its stores and builds its operators. It runs once `restored` is called."""
-        self._shelf = shelf
+    def open(self, states: Mapping[str, State], globals_: Mapping[str, State]) -> None:
+        """Builds its operators on its state, whose stores stay its owner's. It runs once `restored` is called."""
         self.own = dict(states)
         self.states = {**states, **globals_}
         legs: dict[Node, Leg] = {}
@@ -141,7 +138,7 @@ class Task:
         self._wake()
 
     async def close(self) -> None:
-        """Cancels what runs, drops what is not committed, releases the stores."""
+        """Cancels what runs, drops what is not committed. Then nothing of it uses the stores any more."""
         self.status = TaskStatus.CLOSED
         if self._step is not None:
             self._step.cancel()
@@ -153,9 +150,6 @@ class Task:
             updates.drop()
         for state in self.own.values():
             state.logged.drop()
-        if self._shelf is not None:
-            self._shelf.close()
-            self._shelf = None
 
     # -- stepping
 

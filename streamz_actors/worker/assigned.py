@@ -1,34 +1,38 @@
 """The tasks of one worker: opened, restored, fed, paused and dropped as partitions come and go."""
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
+from streamz_actors.assignment.plan import ACCEPTABLE_LAG
+from streamz_actors.assignment.wire import Ownership
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
 from streamz_actors.dataflow.subtopologies import SubTopology
-from streamz_actors.errors import StoreLocked
-from streamz_actors.stores.abc import Backend
+from streamz_actors.stores.abc import Backend, Shelf
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
 from streamz_actors.tasks.ledger import Ledger
 from streamz_actors.tasks.restore import Restorer
-from streamz_actors.tasks.state import open_shelf, states
+from streamz_actors.tasks.shelves import Shelves
+from streamz_actors.tasks.state import states
 from streamz_actors.tasks.task import Task, TaskStatus
 from streamz_actors.tasks.updates import Room
 from streamz_actors.transport.abc import Consumer, RawBatch, Transport
 from streamz_actors.types import TopicPartition
+from streamz_actors.worker.duties import duties
+from streamz_actors.worker.exchange import Exchange
 from streamz_actors.worker.global_tables import GlobalTables
+from streamz_actors.worker.leftovers import Leftovers
 from streamz_actors.worker.provision import Provision
 from streamz_actors.worker.spec import Spec
+from streamz_actors.worker.standbys import Standbys
 
 logger = logging.getLogger("streamz_actors.worker")
-LOCKED = 0.1
-"""Seconds between two tries at state that another process holds: one of this machine that has just lost the task."""
-LONG = 10
-"""Tries until somebody is told: a process that does not let go is none that lost the task."""
+
+UNKNOWN: Final = 1 << 40
+"""Records that a copy is said to be behind of which nobody knows: more than there are."""
 
 
 class AssignedTasks:
@@ -45,20 +49,27 @@ class AssignedTasks:
         global_tables: GlobalTables,
         background: Background,
         wake: Callable[[], None],
+        rejoin: Callable[[], Awaitable[None]],
         *,
+        name: str,
+        patience: float,
         paced: bool,
     ) -> None:
-        """`paced`: a restore leaves the other tasks room."""
-        self._spec, self._transport, self._backend, self._clock = spec, transport, backend, clock
+        """`name` is the worker's, `rejoin` makes its group rebalance. `patience`: seconds that a poll waits for what
+        copies follow; `paced`: a restore leaves the other tasks room.
+        """
+        self._spec, self._transport, self._clock, self._name = spec, transport, clock, name
         self._collector, self._failures, self._globals = collector, failures, global_tables
         cache = spec.settings.cache_max_bytes
         self._room = Room(cache) if cache else None
         self._background, self._wake = background, wake
         self.consumer: Consumer | None = None
+
+        def busy() -> bool:
+            return paced and bool(self.running())
+
         self.ledger = Ledger()
-        self.restorer = Restorer(
-            transport, clock, self._restored, self._begins, self.ledger, lambda: paced and bool(self.running())
-        )
+        self.restorer = Restorer(transport, clock, self._restored, self._begins, self.ledger, busy)
         self.ready = asyncio.Event()
         self.by_name: dict[str, Task] = {}
         self.committed: dict[TopicPartition, int] = {}
@@ -70,10 +81,28 @@ class AssignedTasks:
         self.begun: dict[TopicPartition, int] = {}
         """Where each partition began when its task was opened."""
         self._restoring: asyncio.Task[None] | None = None
-        self.leaving: list[Task] = []
+        only = spec.settings.processing_guarantee != "at_least_once"
+        self.standbys = Standbys(
+            transport,
+            clock,
+            lambda: self.consumer,
+            self._waits,
+            busy,
+            rejoin,
+            committed_only=only,
+            patience=patience,
+        )
+        shelves = Shelves(backend)
+        self._exchange = Exchange(
+            shelves, self.standbys, self.by_name, clock, background, self._opened, self._restore, committed_only=only
+        )
+        self.leftovers = Leftovers(backend, transport.admin, clock, shelves)
+        self._watching = False
+
+    @property
+    def leaving(self) -> list[Task]:
         """Not this worker's any more, and not closed yet."""
-        self._exchanging: asyncio.Task[None] | None = None
-        self._provision: Provision | None = None
+        return self._exchange.leaving
 
     def running(self) -> list[Task]:
         return [task for task in self.by_name.values() if task.status is TaskStatus.RUNNING]
@@ -84,18 +113,18 @@ class AssignedTasks:
         self,
         assigned: frozenset[TopicPartition],
         provision: Provision,
+        told: Ownership | None,
         superseded: Callable[[], bool],
         discard: Callable[[], None],
     ) -> None:
-        """Lets go of the tasks that left, lets those that stay go on, takes in those that came.
+        """Lets go of the tasks that left, lets those that stay go on, takes in those that came; keeps the copies that
+        it is `told` to keep.
 
-        Stores are closed and opened beside the loop, one by one, for each takes some 10 to 50 ms. `superseded` says
-        whether the next rebalance has begun; `discard` takes in what was polled already, so that nothing from before a
-        seek reaches a new task.
+        Stores are closed and opened beside the loop. `superseded` says whether the next rebalance has begun; `discard`
+        takes in what was polled already, so that nothing from before a seek reaches a new task.
         """
         consumer = self.consumer
         assert consumer is not None
-        self._provision = provision
         wanted = {sub.task_name(partition): (sub, partition) for sub, partition in _whole(provision, assigned)}
         self.drop([task for task in self.by_name.values() if not _is(task, *wanted.get(task.name, (None, -1)))])
         assigned &= consumer.assignment()
@@ -108,7 +137,12 @@ class AssignedTasks:
         if new:
             await self._take_over(sorted(new, key=lambda task: task.name), consumer, discard)
         self._restore()
-        self._exchange()
+        self._exchange.begin(provision, duties(told, self._name, provision))
+        if not self._watching:
+            self._watching = True
+            self._background.start(self.standbys.follow(), "copies of tables")
+            if not self._transport.embedded:  # what that broker's applications leave is of no use to anybody
+                self._background.start(self.leftovers.watch(provision), "state that is left over")
 
     def _make(self, sub: SubTopology, partition: int) -> Task:
         return Task(
@@ -121,6 +155,7 @@ class AssignedTasks:
             lag=self._lag,
             room=self._room,
             max_idle=self._spec.settings.max_task_idle,
+            exact=self._spec.settings.commit_wait,
         )
 
     def _lag(self, place: TopicPartition) -> int | None:
@@ -138,7 +173,7 @@ class AssignedTasks:
             self.by_name[task.name] = task
             self._task_of |= dict.fromkeys(task.partitions, task)
             if not task.sub.stores:
-                task.open(None, {}, self._globals.states)
+                task.open({}, self._globals.states)
 
     async def _begin_at(self, places: Sequence[TopicPartition], consumer: Consumer) -> dict[TopicPartition, int]:
         """Where new tasks begin: where they are committed, else where the setting says."""
@@ -151,50 +186,8 @@ class AssignedTasks:
         earliest = self._spec.settings.auto_offset_reset == "earliest"
         return known | await (admin.beginning_offsets(fresh) if earliest else admin.end_offsets(fresh))
 
-    def _exchange(self) -> None:
-        """Sees to it that what left is closed and what came is opened."""
-        if self._exchanging is None or self._exchanging.done():
-            self._exchanging = self._background.start(self._close_and_open(), "exchange of tasks")
-
-    async def _close_and_open(self) -> None:
-        """Ends when nothing is left to close or to open. State that another process still holds is tried again."""
-        for tries in itertools.count(1):
-            await self._close_leaving()
-            errors = await self._open_waiting()
-            if not errors and not self.leaving:
-                return
-            for error in errors if tries == LONG else ():
-                logger.warning("%s; waiting for it", error)
-            await self._clock.sleep(LOCKED)
-
-    async def _close_leaving(self) -> None:
-        while self.leaving:
-            await self.leaving[0].close()
-            del self.leaving[0]
-            await asyncio.sleep(0)
-
-    async def _open_waiting(self) -> list[StoreLocked]:
-        """Opens what waits for it and has it restored; gives what keeps the others closed."""
-        waiting = [task for task in self.by_name.values() if task.status is TaskStatus.CREATED]
-        errors = []
-        for task in waiting:
-            if self.by_name.get(task.name) is task and (error := self._try_to_open(task)) is not None:
-                errors.append(error)
-            await asyncio.sleep(0)
-        if len(errors) < len(waiting):
-            self._restore()
-        return errors
-
-    def _try_to_open(self, task: Task) -> StoreLocked | None:
-        """What keeps it closed, if anything does."""
-        provision = self._provision
-        assert provision is not None
-        try:
-            shelf = open_shelf(self._backend, task.name, task.sub, provision.cluster_id, provision.topics)
-        except StoreLocked as error:
-            return error
-        task.open(shelf, states(shelf, task.sub, task.partition), self._globals.states)
-        return None
+    def _opened(self, task: Task, shelf: Shelf) -> None:
+        task.open(states(shelf, task.sub, task.partition), self._globals.states)
 
     def _restore(self) -> None:
         """Restores beside the loop what is not up to date; a restore that is under way begins again with all of it."""
@@ -225,6 +218,7 @@ class AssignedTasks:
         self.consumer.resume(task.partitions)
         self._paused -= task.partitions
         self._check_ready()
+        self.standbys.wake()
 
     def _check_ready(self) -> None:
         if all(task.status is TaskStatus.RUNNING for task in self.by_name.values()):
@@ -245,7 +239,7 @@ class AssignedTasks:
                 self.committed.pop(place, None)
                 self._notes.pop(place, None)
             self.leaving.append(task)
-        self._exchange()
+        self._exchange.go_on()
 
     def drop_all(self) -> None:
         """Of all that is here nothing is kept; `fit` takes in anew what still is this worker's."""
@@ -255,7 +249,7 @@ class AssignedTasks:
         """Closes all tasks, those as well that were about to be."""
         self.leaving.extend(self.by_name.values())
         self.by_name.clear()
-        await self._close_leaving()
+        await self._exchange.close()
 
     # -- records come in
 
@@ -306,6 +300,44 @@ class AssignedTasks:
         for task in self.by_name.values():
             held[task.sub.name] = (*held.get(task.sub.name, ()), task.partition)
         return held
+
+    def copies(self) -> dict[str, dict[int, int]]:
+        """The state at hand that is not up to date, by sub-topology: how many records each task's is behind.
+
+        Copies for others, what is left over from before, and the tasks that are being restored.
+        """
+        lags = {(task.sub.name, task.partition): self._behind(task) for task in self._unready() if task.sub.stores}
+        for copy in self.standbys.tasks.values():
+            lags.setdefault((copy.sub.name, copy.partition), UNKNOWN if copy.lag is None else copy.lag)
+        copies: dict[str, dict[int, int]] = {}
+        for (sub, partition), lag in {**self.leftovers.lags(), **lags}.items():
+            copies.setdefault(sub, {})[partition] = lag
+        return copies
+
+    def _unready(self) -> list[Task]:
+        return [task for task in self.by_name.values() if task.status is not TaskStatus.RUNNING]
+
+    def _waits(self) -> bool:
+        """Whether a task is being restored, or about to be."""
+        return bool(self._unready())
+
+    def _behind(self, task: Task) -> int:
+        """What is still to be restored of a task."""
+        copy, progress = self.standbys.tasks.get(task.name), self.restorer.progress
+        if copy is not None and copy.lag is not None:
+            return copy.lag
+        if task.status is TaskStatus.CREATED or progress is None:
+            return UNKNOWN
+        logs = [spec.changelog.name for spec in task.sub.stores if spec.changelog is not None]
+        return sum(progress.tables.get(str(TopicPartition(log, task.partition)), 0) for log in logs)
+
+    def small(self) -> dict[str, tuple[int, ...]]:
+        """The tasks with so little in their changelogs that they may move to where no copy of it is."""
+        small: dict[str, tuple[int, ...]] = {}
+        for task in self.running():
+            if task.own and sum(state.logged.store.offset or 0 for state in task.own.values()) <= ACCEPTABLE_LAG:
+                small[task.sub.name] = (*small.get(task.sub.name, ()), task.partition)
+        return small
 
     def states(self, table: str) -> Mapping[int, Any]:
         """The table's partitions that are here and readable."""

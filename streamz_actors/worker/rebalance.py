@@ -9,7 +9,8 @@
     carry_out   5  if this worker has lost its place in the group meanwhile: all tasks are dropped
     (the loop)  6  if topics have other partition counts now: provision anew
                 7  tasks that went elsewhere are dropped; those that stayed go on where they stood
-                8  tasks that came are opened at their committed offsets, and restored beside the loop
+                8  tasks that came are opened at their committed offsets, and restored beside the loop; one of which
+                   there is a copy here takes that over. Copies that are to be kept from now on are opened last
 
 Between 3 and 7 the others may begin with what was ours. What of it is under way here can't reach them: it is dropped
 in 7 with the task, and comes again where that is now. An agent whose handler takes longer than GRACE is not waited for:
@@ -102,7 +103,7 @@ class Rebalance:
             if outdated(provision, members.ownership, assigned):
                 provision = await provide()
             # 7, 8
-            await self._tasks.fit(assigned, provision, lambda: members.rebalancing, discard)
+            await self._tasks.fit(assigned, provision, members.ownership, lambda: members.rebalancing, discard)
         return provision
 
 

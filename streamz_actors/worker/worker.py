@@ -104,7 +104,8 @@ class Worker:
             self.globals,
             self._background,
             self.wake,
-            paced=ticking,
+            lambda: self.members.rejoin(),
+            name=name, patience=patience, paced=ticking,
         )
         drift = spec.settings.max_time_drift
         self._alignment = None if drift is None else Alignment(drift)
@@ -203,6 +204,7 @@ class Worker:
             self.ready.set()
             return
         self.members.rack = self.spec.settings.rack or ""
+        await self.assigned.leftovers.find(provision)
         assignor = GroupAssignor(self._member, self._split, self.members.told, self.spec.settings.standby_replicas)
         self._consumer = self.transport.consumer(group, assignor, self.members)
         self.members.consumer = self.assigned.consumer = self._consumer
@@ -211,7 +213,8 @@ class Worker:
             self.beside(Growth(self.transport.admin, self.members, self.clock).watch(provision), "new partitions")
 
     def _member(self) -> Member:
-        return self.members.member(self.address, self._started_at, self.assigned.held())
+        here = self.assigned
+        return self.members.member(self.address, self._started_at, here.held(), here.copies(), here.small())
 
     def _split(self, counts: Mapping[str, int]) -> Sequence[SubTopology]:
         """The sub-topologies that these partition counts make; those that there are where they make none."""

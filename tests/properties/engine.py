@@ -77,7 +77,7 @@ class Engine:
         )
         states = {spec.name: State(spec, shelf.stores[spec.name], number, sub.partitions) for spec in sub.stores}
         self.states |= {(name, number): state for name, state in states.items()}
-        task.open(None, states, {})
+        task.open(states, {})
         task.restored()
         return task
 
