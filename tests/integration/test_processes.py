@@ -57,6 +57,58 @@ async def until_ready(child: Child, times: int) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_the_others_have_the_tasks_of_one_that_was_killed_long_before_its_session_ends(
+    kafka: Transport, kafka_url: str, producer: Producer, tmp_path: Path
+) -> None:
+    environment = SETTINGS | {
+        "STREAMZ_BROKER": kafka_url, "STREAMZ_DATA_DIR": str(tmp_path / "state"), "STREAMZ_SESSION_TIMEOUT": "300"
+    }
+    command = ("streamz_actors", "-A", "apps.orders", "worker", "--processes", "2")
+    with process(tmp_path / "out.log", *command, **environment) as child:
+        await until_ready(child, 1)
+        await order_of_each(kafka, producer, 1.0)
+        (_, pid), _ = pids(child)
+        before = len(child.said())
+        os.kill(pid, signal.SIGKILL)
+        await order_of_each(kafka, producer, 2.0)
+        await until_ready(child, 2)
+        said = child.said()[before:]
+        child.popen.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(child.wait) == 0
+    assert "process 1: leaving group 'orders' for it: done" in said
+    # All of them, before the one that is started again has joined.
+    assert re.search(r"\[2\] .*assigned 16 partitions of 2 topics\n", said), said
+
+
+async def test_one_with_a_name_of_its_own_is_back_before_anybody_misses_it(
+    kafka: Transport, kafka_url: str, producer: Producer, tmp_path: Path
+) -> None:
+    environment = SETTINGS | {
+        "STREAMZ_BROKER": kafka_url,
+        "STREAMZ_DATA_DIR": str(tmp_path / "state"),
+        "STREAMZ_SESSION_TIMEOUT": "60",
+        "STREAMZ_GROUP_INSTANCE_ID": "orders",
+    }
+    command = ("streamz_actors", "-A", "apps.orders", "worker", "--processes", "2")
+    with process(tmp_path / "out.log", *command, **environment) as child:
+        await until_ready(child, 1)
+        await order_of_each(kafka, producer, 1.0)
+        (_, pid), _ = pids(child)
+        before = len(child.said())
+        os.kill(pid, signal.SIGKILL)
+        await until_ready(child, 2)
+        await order_of_each(kafka, producer, 2.0)
+        child.popen.send_signal(signal.SIGHUP)
+        await asyncio.to_thread(child.until_it_says, "rolled: 2 processes")
+        await order_of_each(kafka, producer, 3.0)
+        said = child.said()[before:]
+        child.popen.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(child.wait) == 0
+    # Each is given its own tasks when it comes back: one after the kill, one and one in the rolling. Nobody else is.
+    assert re.findall(r"\[(\d)\] .*assigned 8 partitions of 2 topics", said) == ["1", "1", "2"], said
+    assert "leaving group" not in said
+
+
 async def test_processes_share_the_work_come_back_when_killed_and_leave_in_order(
     kafka: Transport, kafka_url: str, producer: Producer, tmp_path: Path
 ) -> None:
