@@ -100,3 +100,15 @@ async def test_the_url_selects_the_transport() -> None:
     assert isinstance(make_transport("kafka://a:1", clock=clock), KafkaTransport)
     with pytest.raises(ConfigError, match="amqp"):
         make_transport("amqp://a:1", clock=clock)
+
+
+def test_the_time_for_a_delivery_is_ours_and_not_aiokafkas() -> None:
+    profile = Profile.of("kafka://a:1", {}, {"delivery_timeout_ms": 90_000, "linger_ms": 5})
+    assert (profile.delivery_timeout, profile.producer) == (90.0, {"linger_ms": 5})
+    assert Profile.of("kafka://a:1", {}, {}).delivery_timeout == 600.0
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "60000", 1.5])
+def test_a_time_for_a_delivery_is_a_positive_number_of_milliseconds(wrong: object) -> None:
+    with pytest.raises(ConfigError, match="delivery_timeout_ms"):
+        Profile.of("kafka://a:1", {}, {"delivery_timeout_ms": wrong})
