@@ -10,7 +10,7 @@ import asyncio
 import pytest
 
 from streamz_actors.errors import OffsetOutOfRange, ProduceError, TransportError
-from streamz_actors.transport.abc import Producer, Reader, TopicSpec, Transport
+from streamz_actors.transport.abc import GroupMember, Producer, Reader, TopicSpec, Transport
 from streamz_actors.types import Headers, TopicPartition
 from tests.contracts.transport_members import (
     DEADLINE,
@@ -225,6 +225,23 @@ class TransportContract:
         assert await transport.admin.beginning_offsets([partition]) == {partition: 6}
         assert await transport.admin.end_offsets([partition]) == {partition: 10}
         assert [row.offset for row in await read_all(transport, [partition])] == [6, 7, 8, 9]
+
+    async def test_records_of_an_open_transaction_can_be_deleted_like_others(
+        self, transport: Transport, topic: MakeTopic, names: Names
+    ) -> None:
+        partition = TopicPartition(await topic(), 0)
+        producer = transport.transactional_producer("contract", names("tx"))
+        await producer.start()
+        await send(producer, partition.topic, numbered(10))
+        await transport.admin.delete_records({partition: 6})
+        assert await transport.admin.beginning_offsets([partition]) == {partition: 6}
+        await producer.commit({}, GroupMember("nobody", 1, ""))
+        await producer.stop()
+        reader = transport.reader(read_committed=True)
+        await reader.start()
+        reader.assign({partition: 6})
+        assert [row.offset for row in await read_to(reader, {partition: 11})] == [6, 7, 8, 9]
+        await reader.stop()
 
     async def test_a_reader_reads_from_its_positions_to_the_end(
         self, transport: Transport, topic: MakeTopic, producer: Producer, reader: Reader
