@@ -1,8 +1,10 @@
-"""Background work with an owner: tasks that are waited for at the end, and whose first failure is told at once."""
+"""Coroutines that run beside their owner, and are waited for at its end; and those that run to their end at once."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
+
+from streamz_actors.errors import UsageError
 
 
 class Background:
@@ -29,3 +31,13 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def at_once(work: Coroutine[Any, Any, None], what: str) -> None:
+    """Runs a coroutine that does not suspend. Raises UsageError if it does, which begins with `what`."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    work.close()
+    raise UsageError(f"{what}: a function gave an awaitable but is not `async def`")

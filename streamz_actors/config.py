@@ -60,11 +60,6 @@ def _store(value: str) -> None:
         raise ValueError("it has no scheme: write rocksdb:// or memory://")
 
 
-def _guarantee(value: str) -> None:
-    if value == "exactly_once":
-        raise ValueError("it is not available in this version")
-
-
 def _zone(value: str) -> None:
     try:
         ZoneInfo(value)
@@ -109,12 +104,13 @@ class Settings:
     auto_offset_reset: Literal["earliest", "latest"] = setting(
         "earliest", "Where to begin in a partition without a committed offset."
     )
-    processing_guarantee: Literal["at_least_once"] = setting(
+    processing_guarantee: Literal["at_least_once", "exactly_once"] = setting(
         "at_least_once",
-        "How often a record takes effect when a worker crashes.",
-        valid=_guarantee,
+        "How often a record takes effect when a worker crashes. `exactly_once`: see the page about guarantees.",
     )
-    commit_interval: float = setting(1.0, "Seconds between two commits of state and offsets.", above=0)
+    commit_interval: float = setting(
+        1.0, "Seconds between two commits of state and offsets. Under `exactly_once` 0.1, unless it is given.", above=0
+    )
     topic_partitions: int = setting(8, "Partitions of a topic that is created and declares no number.", least=1)
     topic_replication_factor: int | None = setting(
         None, "Replicas of a topic that is created. Default: the broker's own default.", least=1
@@ -191,6 +187,15 @@ class Settings:
     heartbeat_interval: float = setting(
         0.4, "Seconds between two heartbeats: what a handover waits for. Below the session time-out.", above=0
     )
+
+    @property
+    def exactly_once(self) -> bool:
+        return self.processing_guarantee == "exactly_once"
+
+    @property
+    def commit_wait(self) -> float | None:
+        """Seconds that a transaction may wait for tasks, as far as it is up to us; None without transactions."""
+        return self.commit_interval / 2 if self.exactly_once else None
 
     @property
     def embedded(self) -> bool:
@@ -350,6 +355,8 @@ def _lookup(name: str, origin: str) -> SettingInfo:
 
 
 def _consistent(settings: Settings) -> Settings:
+    if "commit_interval" not in settings.origins:
+        settings = replace(settings, commit_interval=0.1 if settings.exactly_once else 1.0)
     if settings.heartbeat_interval < settings.session_timeout:
         return settings
     beat, session = (

@@ -132,6 +132,7 @@ class HandlerError(StreamzError):
     def __init__(self, what: str, partition: TopicPartition, offset: int, cause: BaseException) -> None:
         super().__init__(what, partition, offset, cause)
         self.what, self.partition, self.offset, self.cause = what, partition, offset, cause
+        self.__cause__ = cause
 
     def __str__(self) -> str:
         topic, partition = self.partition

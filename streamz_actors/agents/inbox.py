@@ -152,15 +152,26 @@ class Inbox(Operator, Leg):
             lane.open()
 
     def drained(self) -> bool:
-        return not self._keeps() and all(
-            task.done() or lane.timer_waits or not lane.busy
-            for lane, task in zip(self._lanes, self._tasks, strict=False)
-        )
+        return not self._keeps() and self.stands()
 
     def in_hand(self) -> Sequence[tuple[TopicPartition, int]]:
         """The events that handlers work on now, by the first of each list: where they came from."""
         hands = (hand for lane in self._lanes for hand in lane.in_hand())
         return [(batch.origin, batch.offsets[rows[0]]) for batch, rows in hands if rows]
+
+    @property
+    def sequential(self) -> bool:
+        return self.width == 1
+
+    def keep_order(self) -> None:
+        for lane in self._lanes:
+            lane.orderly = True
+
+    def stands(self) -> bool:
+        return all(
+            task.done() or lane.timer_waits or not lane.busy
+            for lane, task in zip(self._lanes, self._tasks, strict=False)
+        )
 
     def hurry(self, hurried: bool) -> None:
         for lane in self._lanes:

@@ -41,6 +41,7 @@ class Lane:
         "hand",
         "holding",
         "hurried",
+        "orderly",
         "rows",
         "timer_waits",
         "total",
@@ -73,6 +74,8 @@ class Lane:
         self.hurried = False
         """A commit waits for what is here: no list waits for more events."""
         self.eager = False
+        self.orderly = False
+        """An event that failed is waited for: none is done before those that came before it."""
         self.timer_waits = 0
         """Above 0 while the actor waits for a timer of the framework."""
 
@@ -182,7 +185,7 @@ class Lane:
         go on. False if that can't be: a list is in hand, or too many wait already.
         """
         batch = self.batch
-        if not self.holding or batch is None or self._parking.full:
+        if not self.holding or batch is None or self.orderly or self._parking.full:
             return False
         row = self.rows[self.at]
         try:

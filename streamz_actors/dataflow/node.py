@@ -80,6 +80,22 @@ class Leg(ABC):
     """Rows that it works on at a time, at the most."""
 
     @property
+    @abstractmethod
+    def sequential(self) -> bool:
+        """Whether it can come to the end of its rows in their order: then `keep_order` may be called, at first."""
+
+    @abstractmethod
+    def keep_order(self) -> None:
+        """No row is done before those that came before it."""
+
+    def stands(self) -> bool:
+        """Under `keep_order`, whether nothing has come yet of any row that is not done, nor can before `resume`.
+
+        Then a transaction may end here.
+        """
+        return self.drained()
+
+    @property
     def gives(self) -> bool:
         """Whether rows wait to be taken. The place is to be woken when they come."""
         return False

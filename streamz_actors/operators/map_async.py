@@ -366,6 +366,18 @@ class MapAsync(Operator, Leg):
     def drained(self) -> bool:
         return self._calling == self._pace.waits
 
+    @property
+    def sequential(self) -> bool:
+        return True
+
+    def keep_order(self) -> None:
+        """Calls go on as ever: only what they gave waits for the calls before them."""
+        self._order = "partition"
+
+    def stands(self) -> bool:
+        """A call has no effect before its result is given on, other than what its function does by itself."""
+        return True
+
     def hurry(self, hurried: bool) -> None:
         """No row waits for others."""
 

@@ -8,12 +8,15 @@ what came of it: the window is closed already. So a task is committed only when 
     steps ──────────────────────────▶ held: no steps ──────────────────▶ committed ──▶ steps
 
 How long that takes is bounded by how much is given to these legs: what they do in `LONG`, as far as it is known.
+
+Under exactly-once nothing above the offsets that a transaction commits may have had an effect, for it comes again. So
+there all legs are waited for, unless a transaction may end in the middle of their rows (`ends_anywhere`).
 """
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from streamz_actors.dataflow.node import Leg, Node
+from streamz_actors.dataflow.node import Leg, Node, SourceNode
 from streamz_actors.dataflow.subtopologies import SubTopology
 
 FIRST: Final = 256
@@ -28,10 +31,23 @@ GROWTH: Final = 4
 
 
 class Barrier:
-    """`legs`: those behind the state, and those that give rows to them. `now`: the clock, in seconds."""
+    """`legs`: those behind the state, and those that give rows to them. `now`: the clock, in seconds.
 
-    def __init__(self, sub: SubTopology, legs: Mapping[Node, Leg], now: Callable[[], float]) -> None:
-        behind = behind_state(sub)
+    `exact`: under exactly-once, the seconds that a commit may wait. A leg that none waits for is told to keep order.
+    """
+
+    def __init__(
+        self, sub: SubTopology, legs: Mapping[Node, Leg], now: Callable[[], float], exact: float | None = None
+    ) -> None:
+        self._long = LONG if exact is None else exact
+        if exact is None:
+            behind = behind_state(sub)
+        elif ends_anywhere(sub, legs):
+            behind = set()
+            for leg in legs.values():
+                leg.keep_order()
+        else:
+            behind = set(legs)
         self._behind = tuple(leg for node, leg in legs.items() if node in behind)
         feeding = feeding_into(sub, {node for node in legs if node in behind})
         self.legs = tuple(leg for node, leg in legs.items() if node in behind or node in feeding)
@@ -71,7 +87,8 @@ class Barrier:
     def release(self) -> None:
         """The task is committed."""
         took = self._now() - self._since if self.held else 0.0
-        self._limit = next_limit(self._limit, self._least, self._waiting, took, full=self.stepped >= self._limit)
+        full = self.stepped >= self._limit
+        self._limit = next_limit(self._limit, self._least, self._waiting, took, full=full, long=self._long)
         self.stepped = 0
         if self.held:
             self.held = False
@@ -79,11 +96,11 @@ class Barrier:
                 leg.hurry(False)
 
 
-def next_limit(limit: int, least: int, waiting: int, took: float, *, full: bool) -> int:
+def next_limit(limit: int, least: int, waiting: int, took: float, *, full: bool, long: float = LONG) -> int:
     """The limit after a commit that waited `took` seconds for `waiting` rows. `full`: it may have kept some back."""
-    if took > LONG:
-        return max(least, min(limit, int(waiting * LONG / took)))
-    if full and took < LONG / GROWTH:
+    if took > long:
+        return max(least, min(limit, int(waiting * long / took)))
+    if full and took < long / GROWTH:
         return max(limit, min(MOST, limit * GROWTH))
     return limit
 
@@ -99,6 +116,33 @@ def behind_state(sub: SubTopology) -> set[Node]:
         if any(parent in behind or _keeps_state(parent, own) for parent in node.parents):
             behind.add(node)
     return behind
+
+
+def ends_anywhere(sub: SubTopology, legs: Mapping[Node, Leg]) -> bool:
+    """Whether a transaction may end in the middle of a leg's rows: there is but this leg, it does its rows in their
+    order, and until it has done one, nothing has come of it.
+    """
+    if len(legs) != 1:
+        return not legs
+    ((node, leg),) = legs.items()
+    waits = node.agent and sub.children[node] and any(each.asynchronous for each in sub.nodes)
+    return leg.sequential and not waits and not any(map(_has_effect, _passing_by(sub, node)))
+
+
+def _passing_by(sub: SubTopology, leg: Node) -> set[Node]:
+    """What rows reach on their way to a leg, or on another way."""
+    reached: set[Node] = set()
+    waiting: list[Node] = [node for node in feeding_into(sub, {leg}) if isinstance(node, SourceNode)]
+    while waiting:
+        for child in sub.children[waiting.pop()]:
+            if child is not leg and child not in reached:
+                reached.add(child)
+                waiting.append(child)
+    return reached
+
+
+def _has_effect(node: Node) -> bool:
+    return bool(node.sends) or node.agent or any(not spec.source for spec in node.stores)
 
 
 def feeding_into(sub: SubTopology, ends: set[Node]) -> set[Node]:

@@ -71,6 +71,12 @@ class RecordCollector(Collector):
     """Of one worker. `failed` is called with the first send that nobody waits for and that was not delivered.
 
     Records of the topics in `windowed` have windowed keys: they belong where their keys without the window do.
+
+    With `transactional`, what is sent belongs to a transaction, which a failed send ruins: so `failed` is called with
+    the first of any kind, and who waits for one hears nothing before the task that sent it is dropped.
+
+        open ──hold──▶ held: what is added waits ──release──▶ open
+          └────────────────────reset: all is dropped────────────┘
     """
 
     def __init__(
@@ -79,8 +85,15 @@ class RecordCollector(Collector):
         counts: Mapping[str, int],
         failed: Callable[[ProduceError], None],
         windowed: Container[str] = (),
+        *,
+        transactional: bool = False,
     ) -> None:
         self._producer, self._counts, self._failed, self._windowed = producer, counts, failed, windowed
+        self.transactional = transactional
+        self.held = False
+        """What is added waits: it belongs to the next transaction."""
+        self.used = False
+        """Whether anything was handed to the producer since the start, or since `release`."""
         self._pending: dict[TopicPartition, Columns] = {}
         self._partition_of: dict[tuple[str, int], Homes] = {}
         self._scheduled = False
@@ -88,6 +101,8 @@ class RecordCollector(Collector):
         self._deliveries: set[asyncio.Future[Delivery]] = set()
         self._turn = 0
         self._refused: list[asyncio.Future[RecordMetadata]] = []
+        self._ruined: list[Columns] = []
+        """Of a transaction: what was not delivered."""
         self.failure: BaseException | None = None
         self.sent: dict[str, int] = {}
         """Records handed to the producer, by topic."""
@@ -177,7 +192,8 @@ class RecordCollector(Collector):
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
     ) -> "asyncio.Future[Delivery]":
-        """Changelog records of one partition, at once; the future is the caller's to check."""
+        """Changelog records of one partition, at once, also while held; the future is the caller's to check."""
+        self.used = True
         self._count(partition.topic, len(timestamps))
         return self._producer.send(partition.topic, partition.partition, keys, values, timestamps, headers)
 
@@ -186,7 +202,7 @@ class RecordCollector(Collector):
         columns = self._pending.get(place)
         if columns is None:
             columns = self._pending[place] = Columns()
-            if not self._scheduled:
+            if not self._scheduled and not self.held:
                 self._scheduled = True
                 asyncio.get_running_loop().call_soon(self.flush)
         return columns
@@ -199,7 +215,10 @@ class RecordCollector(Collector):
     def flush(self) -> None:
         """Hands everything to the producer. Called by itself at the end of each turn in which something was added."""
         self._scheduled = False
+        if self.held or not self._pending:
+            return
         self._turn += 1
+        self.used = True
         pending, self._pending = self._pending, {}
         for (topic, partition), columns in pending.items():
             rows = len(columns.timestamps)
@@ -208,16 +227,23 @@ class RecordCollector(Collector):
             future = self._producer.send(
                 topic, partition, columns.keys, columns.values, columns.timestamps, columns.headers
             )
+            self._deliveries.add(future)
             if future.done():
                 self._delivered(columns, rows, future)
-                continue
-            self._deliveries.add(future)
-            future.add_done_callback(partial(self._delivered, columns, rows))
+            else:
+                future.add_done_callback(partial(self._delivered, columns, rows))
 
     def _delivered(self, columns: Columns, rows: int, future: "asyncio.Future[Delivery]") -> None:
+        error = ProduceError("the producer was stopped") if future.cancelled() else future.exception()
+        if future not in self._deliveries:  # of before a reset
+            _cancel(columns)
+            return
         self._outstanding -= rows
         self._deliveries.discard(future)
-        error = ProduceError("the producer was stopped") if future.cancelled() else future.exception()
+        if error is not None and self.transactional:
+            self._ruined.append(columns)
+            self._fail(error)
+            return
         for row, waiter in columns.waiters:
             if waiter.done():
                 continue
@@ -229,14 +255,41 @@ class RecordCollector(Collector):
                 waiter.set_result(
                     RecordMetadata(delivery.topic, delivery.partition, delivery.offset(row), columns.timestamps[row])
                 )
-        if error is not None and len(columns.waiters) < rows and self.failure is None:
+        if error is not None and len(columns.waiters) < rows:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
             self.failure = error
             self._failed(error if isinstance(error, ProduceError) else ProduceError(str(error)))
 
+    # -- transactions
+
+    def hold(self) -> None:
+        """Hands everything to the producer; what is added from now on waits."""
+        self.flush()
+        self.held = True
+
+    def release(self) -> None:
+        """What waits begins the next transaction."""
+        self.held = self.used = False
+        self.flush()
+
+    def reset(self) -> None:
+        """Forgets whatever was added. Whoever still waits for a delivery is cancelled."""
+        pending, ruined = self._pending, self._ruined
+        self._pending, self._ruined, self._deliveries, self._outstanding = {}, [], set(), 0
+        self.held, self.used, self.failure = False, False, None
+        for columns in (*pending.values(), *ruined):
+            _cancel(columns)
+
+    # -- how it stands
+
     @property
     def outstanding(self) -> int:
-        """Records that left and are not acknowledged yet."""
-        return self._outstanding
+        """Records that are not acknowledged yet."""
+        waiting = sum(len(columns.timestamps) for columns in self._pending.values()) if self.held else 0
+        return self._outstanding + waiting
 
     @property
     def idle(self) -> bool:
@@ -260,3 +313,8 @@ class RecordCollector(Collector):
         for waiter in refused:
             if waiter._log_traceback and self.failure is None:  # what asyncio itself goes by: nobody has asked yet
                 self.failure = waiter.exception()
+
+
+def _cancel(columns: Columns) -> None:
+    for _, waiter in columns.waiters:
+        waiter.cancel()

@@ -3,6 +3,7 @@
 import logging
 import traceback
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,12 @@ class Failures:
     ) -> None:
         """`late` is told of each record that came too late."""
         self._collector, self._default_topic, self._told, self.late = collector, default_topic, told, late
+
+    def through(self, collector: Collector) -> "Failures":
+        """The same for one task, whose dead letters leave as everything else that it sends."""
+        other = copy(self)
+        other._collector = collector
+        return other
 
     def settle(self, what: str, policy: Final, batch: Batch, row: int, error: BaseException, attempts: int) -> None:
         """The last word on one row. Raises HandlerError under `Fail`, or the error itself where it says the place;

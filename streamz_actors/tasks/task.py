@@ -11,17 +11,21 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from streamz_actors.clock import Clock
+from streamz_actors.concurrency import at_once
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Collector, sending
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Leg, Node, Operator, SourceNode
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.subtopologies import SubTopology
-from streamz_actors.errors import HandlerError, StreamzError, UsageError
+from streamz_actors.errors import HandlerError, StreamzError
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.barrier import Barrier
 from streamz_actors.tasks.buffer import Buffer, Idle, Lag, Run, none_behind
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.tasks.failures import Failures
+from streamz_actors.tasks.legs import Legs
+from streamz_actors.tasks.outlet import Outlet
 from streamz_actors.tasks.source import opening
 from streamz_actors.tasks.updates import Room, Updates
 from streamz_actors.transport.abc import RawBatch
@@ -58,9 +62,12 @@ class Task:
         lag: Lag = none_behind,
         room: Room | None = None,
         max_idle: float = 0.0,
+        exact: float | None = None,
     ) -> None:
-        """`room`: for updates of tables that wait for the next commit; none do without. `max_idle`: as `Idle.limit`."""
-        self.sub, self.partition, self.clock, self.collector = sub, partition, clock, collector
+        """`room`: for updates of tables that wait for the next commit. `max_idle`: `Idle.limit`, `exact`: `Barrier`."""
+        self.sub, self.partition, self.clock, self._exact = sub, partition, clock, exact
+        self.outlet = Outlet(collector, keeps=collector.transactional)
+        self.collector: Collector = self.outlet
         self.name = sub.task_name(partition)
         self.status = TaskStatus.CREATED
         self.states: dict[str, Any] = {}
@@ -75,9 +82,9 @@ class Task:
         """The highest timestamp stepped, in ms; kept only for operators that schedule by it."""
         self.records: dict[str, int] = dict.fromkeys(sub.topics, 0)
         """Records stepped, by topic."""
-        self._failures, self._wake = failures, wake
+        self._failures, self._wake = (failures := failures.through(self.outlet)), wake
         self._operators: dict[Node, Operator] = {}
-        self._legs: Sequence[Leg] = ()
+        self.legs = Legs({})
         self._givers: list[tuple[Node, Leg]] = []
         """Of the legs, those that give rows to others."""
         self.barrier = Barrier(sub, {}, clock.monotonic)
@@ -94,7 +101,7 @@ class Task:
         """Set when it goes on; None while nothing holds it up."""
         sources = {name: node for node in sub.nodes if isinstance(node, SourceNode) for name in node.topic.names}
         self._sources = sources
-        self._asynchronous = any(node.asynchronous for node in sub.nodes)
+        self.asynchronous = any(node.asynchronous for node in sub.nodes)
         partitions = [TopicPartition(name, partition) for name, count in sub.topics.items() if partition < count]
         opens = opening(sub, failures, clock.now)
         self.buffer = Buffer(partitions, lambda _, raw: opens(raw), lag, Idle(max_idle, clock.monotonic))
@@ -129,8 +136,8 @@ class Task:
                 self._ticked.append(node)
             if node.updates and self._room is not None and not operator.silent:
                 self._updates[node] = Updates(self._room)
-        self._legs = tuple(legs.values())
-        self.barrier = Barrier(self.sub, legs, self.clock.monotonic)
+        self.legs = Legs(legs)
+        self.barrier = Barrier(self.sub, legs, self.clock.monotonic, self._exact)
         self.status = TaskStatus.RESTORING
 
     def restored(self) -> None:
@@ -143,8 +150,8 @@ class Task:
         if self._step is not None:
             self._step.cancel()
             await asyncio.gather(self._step, return_exceptions=True)
-        for leg in self._legs:
-            await leg.stop()
+        await self.legs.stop()
+        self.outlet.close()
         self.buffer.clear()
         for updates in self._updates.values():
             updates.drop()
@@ -155,8 +162,7 @@ class Task:
 
     def drain(self) -> None:
         """No event is given to an actor from now on; those in hand go on to their end."""
-        for leg in self._legs:
-            leg.drain()
+        self.legs.drain()
 
     def freeze(self) -> None:
         """Nothing is processed and nothing leaves until `resume`; what is in the middle of something waits there.
@@ -164,16 +170,16 @@ class Task:
         Only what a handler sends by itself, not by yielding, is not kept back.
         """
         self._frozen = asyncio.Event()
-        for leg in self._legs:
-            leg.freeze()
+        self.legs.freeze()
+        self.outlet.freeze()
 
     def resume(self) -> None:
         """Goes on after `drain` and `freeze` exactly where it stood."""
         frozen, self._frozen = self._frozen, None
         if frozen is not None:
             frozen.set()
-        for leg in self._legs:
-            leg.resume()
+        self.outlet.resume()
+        self.legs.resume()
         self._wake()
 
     @property
@@ -188,7 +194,7 @@ class Task:
     @property
     def drained(self) -> bool:
         """Whether no actor has an event in hand any longer, and nothing that came of one waits."""
-        return self._step is None and not self._gives and all(leg.drained() for leg in self._legs)
+        return self._step is None and not self._gives and self.legs.drained()
 
     def add(self, raw: RawBatch) -> None:
         self.buffer.add(raw)
@@ -196,7 +202,7 @@ class Task:
     @property
     def unfinished(self) -> int:
         """Records that have arrived and are not done."""
-        return self.buffer.count + sum(leg.pending() for leg in self._legs)
+        return self.buffer.count + self.legs.pending()
 
     def step(self) -> bool:
         """Processes a run, or several short ones, if there are any and room for them; whether anything was done.
@@ -211,15 +217,14 @@ class Task:
             if self._step is not None:
                 return True
         run = self._next_run()
-        if run is None:
-            return changed
-        self._begin(self._runs(run))
-        return True
+        if run is not None:
+            self._begin(self._runs(run))
+        return changed or run is not None
 
     @property
     def _takes(self) -> int:
         """How many records may be stepped now."""
-        return self.barrier.room(RUN) if all(leg.room() for leg in self._legs) else 0
+        return self.barrier.room(RUN) if self.legs.room() else 0
 
     def _next_run(self) -> Run | None:
         takes = self._takes
@@ -236,15 +241,15 @@ class Task:
         suspend; else it is not waited for, since more would have come meanwhile: it holds the offsets back.
         """
         if self._step is None and self._frozen is None and not self.broken:
-            waited = self.barrier.legs if self._asynchronous else self._legs
+            waited = self.barrier.legs if self.asynchronous else self.legs.all
             for leg in waited:
                 leg.flush()
-            if self._changes or self._holds or any(leg.gives for leg in waited):
+            if self._changes or self.holds or any(leg.gives for leg in waited):
                 self._begin(self._follow(updates=True))
         return self.committable_now and not self.broken and self._frozen is None
 
     @property
-    def _holds(self) -> bool:
+    def holds(self) -> bool:
         """Whether updates of tables wait for a commit."""
         return any(map(len, self._updates.values()))
 
@@ -263,22 +268,19 @@ class Task:
 
     def flush(self) -> None:
         """Hands on what finished events have yielded."""
-        for leg in self._legs:
-            leg.flush()
+        self.legs.flush()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs a step to its end at once if no user function in it can suspend; else beside the loop."""
-        if not self._asynchronous:
-            try:
-                work.send(None)
-            except StopIteration:
+        outside = sending.set(self.collector)
+        try:
+            if not self.asynchronous:
+                at_once(work, f"task {self.name} suspended in a synchronous step")
                 return
-            work.close()
-            raise UsageError(
-                f"task {self.name} suspended in a synchronous step: a function gave an awaitable but is not `async def`"
-            )
-        self._step = asyncio.create_task(work, name=f"step {self.name}")
-        self._step.add_done_callback(self._stepped)
+            self._step = asyncio.create_task(work, name=f"step {self.name}")
+            self._step.add_done_callback(self._stepped)
+        finally:
+            sending.reset(outside)
 
     def _stepped(self, step: "asyncio.Task[None]") -> None:
         self._step = None
@@ -379,10 +381,7 @@ class Task:
     def committable(self) -> dict[TopicPartition, int]:
         """By source partition: the position below which every record is done."""
         offsets = dict(self.positions)
-        for leg in self._legs:
-            for partition, offset in leg.unfinished().items():
-                if offset < offsets.get(partition, 0):
-                    offsets[partition] = offset
+        self.legs.lower(offsets)
         return offsets
 
     @property
@@ -401,9 +400,14 @@ class Task:
         return self.settled and self.barrier.clear
 
     @property
+    def stands(self) -> bool:
+        """Whether a transaction may end now: nothing has come of anything that `committable` leaves out."""
+        return self.committable_now and (bool(self.barrier.legs) or self.legs.stands())
+
+    @property
     def worked_off(self) -> bool:
         """Whether everything that was stepped is done, or waits for a timer of the framework."""
-        return self._step is None and not self._gives and all(leg.idle() for leg in self._legs)
+        return self._step is None and not self._gives and self.legs.idle()
 
     @property
     def idle(self) -> bool:
@@ -431,14 +435,10 @@ class Task:
 
     def failed(self, error: BaseException) -> None:
         if self.failure is None and self.status is not TaskStatus.CLOSED:
-            self.failure = error if isinstance(error, StreamzError) else _wrapped(self.name, error)
+            nowhere = TopicPartition(self.name, -1)
+            ours = isinstance(error, StreamzError)
+            self.failure = error if ours else HandlerError(f"task {self.name}", nowhere, -1, error)
         self._wake()
 
     def wake(self) -> None:
         self._wake()
-
-
-def _wrapped(name: str, error: BaseException) -> HandlerError:
-    failure = HandlerError(f"task {name}", TopicPartition(name, -1), -1, error)
-    failure.__cause__ = error
-    return failure

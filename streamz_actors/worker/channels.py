@@ -21,7 +21,7 @@ class Host(Protocol):
     def clock(self) -> Clock: ...
 
     @property
-    def collector(self) -> Collector: ...
+    def outside(self) -> Collector: ...
 
     @property
     def global_states(self) -> Mapping[str, Any]: ...
@@ -49,7 +49,7 @@ class ChannelPlace:
 
     @property
     def collector(self) -> Collector:
-        return self._host.collector
+        return self._host.outside
 
     @property
     def states(self) -> Mapping[str, Any]:

@@ -15,8 +15,11 @@ from streamz_actors.types import TopicPartition
 class GlobalTables:
     """Kept in memory and read anew at each start: a worker's copy is its own, two on one machine cannot share one."""
 
-    def __init__(self, transport: Transport, specs: tuple[GlobalSpec, ...], patience: float) -> None:
+    def __init__(
+        self, transport: Transport, specs: tuple[GlobalSpec, ...], patience: float, read_committed: bool = False
+    ) -> None:
         self._transport, self._specs, self._patience = transport, specs, patience
+        self._read_committed = read_committed
         self._backend = make_backend("memory://", Path(), "")
         self._reader: Reader | None = None
         self._tables: dict[str, list[State]] = {}
@@ -47,7 +50,7 @@ class GlobalTables:
         self._open()
         places = [TopicPartition(name, partition) for name in self._tables for partition in range(counts[name])]
         self._positions = await self._transport.admin.beginning_offsets(places)
-        self._reader = self._transport.reader()
+        self._reader = self._transport.reader(read_committed=self._read_committed)
         await self._reader.start()
         self._reader.assign(self._positions)
         await self.catch_up()

@@ -10,11 +10,26 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from streamz_actors.assignment.wire import Host, Member, Ownership
-from streamz_actors.transport.abc import Consumer, Listener
+from streamz_actors.transport.abc import Consumer, GroupSettings, Listener
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.leadership import Leadership
+from streamz_actors.worker.spec import Spec
 
 logger = logging.getLogger("streamz_actors.worker")
+
+
+def group_settings(spec: Spec, worker: str) -> GroupSettings:
+    """How a worker joins the group of its application."""
+    settings = spec.settings
+    return GroupSettings(
+        spec.app_id,
+        worker,
+        settings.auto_offset_reset,
+        settings.session_timeout,
+        settings.heartbeat_interval,
+        group_instance_id=settings.group_instance_id,
+        read_committed=settings.exactly_once,
+    )
 
 
 class Membership(Listener):

@@ -49,6 +49,7 @@ class Rebalance:
 
     async def revoke(self) -> None:
         """Brings the tasks to rest (steps 1 to 4), in the order given above."""
+        await self._committing.pause()
         tasks = self._tasks.running()
         deadline = self._clock.monotonic() + GRACE
         # 1
@@ -61,8 +62,7 @@ class Rebalance:
         for task in tasks:
             task.drain()
         # 3
-        if tasks:
-            await self._committing.commit()
+        await self._committing.hand_over()
         # 4: a task that was restored meanwhile has done nothing yet
         for task in self._tasks.running():
             task.freeze()

@@ -20,21 +20,22 @@ from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.errors import StreamzError, TopologyError, TransportError
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tables.mapping import State
-from streamz_actors.tasks.collector import RecordCollector, windowed_topics
+from streamz_actors.tasks.collector import windowed_topics
 from streamz_actors.tasks.commit import Watcher, unwatched
 from streamz_actors.tasks.failures import Failure, Failures
 from streamz_actors.tasks.task import Task, TaskStatus
-from streamz_actors.transport.abc import Consumer, GroupSettings, RawBatch, Transport
+from streamz_actors.transport.abc import Consumer, RawBatch, Transport
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.alignment import Alignment
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.background import Schedules, call
 from streamz_actors.worker.channels import ChannelAgents
-from streamz_actors.worker.committing import Committing
+from streamz_actors.worker.committing import Parts
 from streamz_actors.worker.ending import come_to_rest
 from streamz_actors.worker.global_tables import GlobalTables
 from streamz_actors.worker.growth import Growth
-from streamz_actors.worker.members import Membership
+from streamz_actors.worker.guarantees import Sending
+from streamz_actors.worker.members import Membership, group_settings
 from streamz_actors.worker.provision import Provision, provision
 from streamz_actors.worker.purge import Purge
 from streamz_actors.worker.questions import Questions
@@ -82,7 +83,7 @@ class Worker:
         self.dead_letters = 0
         self.polled_at = clock.monotonic()
         self.provision: Provision | None = None
-        self.globals = GlobalTables(transport, spec.topology.globals, patience)
+        self.globals = GlobalTables(transport, spec.topology.globals, patience, spec.settings.exactly_once)
         self._backend, self._patience, self._ticking = backend, patience, ticking
         self._counts: dict[str, int] = {}
         self._started_at = clock.now()
@@ -90,10 +91,12 @@ class Worker:
         self._stopping = False
         self._wakeup: asyncio.Event = asyncio.Event()
         self._background = Background(self._fail)
-        self._producer = transport.producer(name)
+        transactional_id = f"{spec.app_id}-{name}" if spec.settings.exactly_once else ""
         windowed = windowed_topics(spec.topology.topics)
-        self.collector = RecordCollector(self._producer, self._counts, self._fail, windowed)
-        self._failures = Failures(self.collector, spec.dead_letters, self._gave_up, self._came_late)
+        self._sending = Sending(transport, name, transactional_id, self._counts, windowed, self._fail)
+        self.collector, self.outside = self._sending.inside, self._sending.outside
+        """What tasks send with, and everybody else."""
+        self._failures = Failures(self.outside, spec.dead_letters, self._gave_up, self._came_late)
         self.assigned = AssignedTasks(
             spec,
             transport,
@@ -110,21 +113,15 @@ class Worker:
         drift = spec.settings.max_time_drift
         self._alignment = None if drift is None else Alignment(drift)
         self.members = Membership(name, self._revoke, self._fetched, self.wake)
-        self._committing = Committing(
-            self.assigned,
-            self.members,
-            self.collector,
-            Purge(transport.admin, self._background),
-            clock,
-            spec.settings.commit_interval,
-            watch,
-            self._fail,
-            self.wake,
+        self.members.transactional_id = transactional_id
+        purge, interval = Purge(transport.admin, self._background), spec.settings.commit_interval
+        self._committing = self._sending.committing(
+            Parts(self.assigned, self.members, self.collector, purge, clock, interval, watch, self._fail, self.wake)
         )
         self._rebalance = Rebalance(self.members, self.assigned, clock, self._committing)
         reply_topic = f"{spec.app_id}-replies-{name}"
         self.questions = Questions(
-            transport, self.collector, self._background, reply_topic, self._counts, clock, patience
+            transport, self.outside, self._background, reply_topic, self._counts, clock, patience
         )
         self._channels = ChannelAgents(spec.agents, self)
         self._schedules = Schedules(spec, clock, self._background, self.members.leads)
@@ -178,7 +175,8 @@ class Worker:
         await self.transport.start()
         self.provision = await provision(self.transport.admin, self.spec)
         self._counts.update(self.provision.counts)
-        await self._producer.start()
+        await self._sending.start()
+        await self._committing.open()
         await self.globals.load(self._counts)
         self._background.start(self.globals.follow(), "global tables")
         for function in self.spec.on_startup:
@@ -190,15 +188,6 @@ class Worker:
         self._schedules.start()
 
     async def _join(self, provision: Provision) -> None:
-        settings = self.spec.settings
-        group = GroupSettings(
-            self.spec.app_id,
-            self.name,
-            settings.auto_offset_reset,
-            settings.session_timeout,
-            settings.heartbeat_interval,
-            group_instance_id=settings.group_instance_id,
-        )
         topics = sorted({topic for sub in provision.subs for topic in sub.topics})
         if not topics:
             self.ready.set()
@@ -206,7 +195,7 @@ class Worker:
         self.members.rack = self.spec.settings.rack or ""
         await self.assigned.leftovers.find(provision)
         assignor = GroupAssignor(self._member, self._split, self.members.told, self.spec.settings.standby_replicas)
-        self._consumer = self.transport.consumer(group, assignor, self.members)
+        self._consumer = self.transport.consumer(group_settings(self.spec, self.name), assignor, self.members)
         self.members.consumer = self.assigned.consumer = self._consumer
         await self._consumer.start(topics)
         if not self.transport.embedded:  # that broker tells its groups by itself
@@ -249,7 +238,7 @@ class Worker:
         except TransportError as error:
             logger.warning("the reply topic was not removed: %s", error)
         await self.globals.close()
-        await self._producer.stop()
+        await self._sending.stop()
         self._backend.close()
         await self.transport.stop()
 
@@ -266,6 +255,7 @@ class Worker:
         """There is something to do other than what a poll brings."""
         self._wakeup.set()
         self._rebalance.moved.set()
+        self._committing.moved()
 
     def beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Runs something for as long as the worker does; what it raises stops the worker."""
@@ -277,7 +267,7 @@ class Worker:
         self._wakeup.clear()
         self._committing.collect()
         self._take_in()
-        if self.members.pending and not self.members.rebalancing:
+        if self.members.pending and not self.members.rebalancing and self._committing.ready:
             await self._reassign()
         busy = await self._step()
         if self._ticking:
@@ -365,6 +355,7 @@ class Worker:
     async def _reassign(self) -> None:
         """Makes the tasks fit the newest assignment."""
         assert self.provision is not None
+        await self._committing.fence()
         self.provision = await self._rebalance.carry_out(self.provision, self._provide, self._take_polled)
         if self.members.unknown(self.address):
             self.beside(self.members.rejoin(), "announcing the address")
@@ -382,9 +373,10 @@ class Worker:
         if self.status is not WorkerStatus.RUNNING:
             return
         self.status = WorkerStatus.DRAINING
+        await self._committing.pause()
         tasks = [task for task in self.assigned.running() if not task.spoilt and not task.frozen]
         await come_to_rest(tasks, self.clock, self._wakeup, self._fail)
-        await self.commit()
+        await self._committing.hand_over()
 
     def _fail(self, error: BaseException) -> None:
         """The first failure ends the worker; later ones are its consequences and are logged."""
@@ -445,7 +437,8 @@ class Worker:
             and not self.members.pending
             and all(task.status is TaskStatus.RUNNING and task.idle for task in self.tasks.values())
             and self._channels.idle
-            and self.collector.idle
+            and self._sending.idle
+            and self._committing.ready
             and not self._committing.under_way
             and not self._wakeup.is_set()
             and (self._polling is None or not self._polling.done())

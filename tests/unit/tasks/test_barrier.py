@@ -109,6 +109,13 @@ def test_feeding_is_what_has_a_way_to_the_ends() -> None:
 class Held(Leg):
     """A leg of which a test says how much it has."""
 
+    @property
+    def sequential(self) -> bool:
+        return True
+
+    def keep_order(self) -> None:
+        """It has none."""
+
     def __init__(self) -> None:
         self.rows, self.giving, self.resting, self.hurried = 0, False, True, False
 
