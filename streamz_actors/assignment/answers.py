@@ -8,18 +8,20 @@ from typing import Final
 
 from streamz_actors.assignment.model import TaskId
 from streamz_actors.assignment.plan import Plan
-from streamz_actors.assignment.wire import Host, Member, Own, Ownership, pack, with_own
+from streamz_actors.assignment.wire import Host, Member, Own, Ownership, pack, pack_own
 from streamz_actors.transport.abc import Offer
 
 logger = logging.getLogger("streamz_actors.assignment")
 
 LARGEST_GENERATION: Final = 600_000
-"""Bytes that offers and shares of a generation may have in all before the ownership is left out of most shares.
+"""Bytes that offers and shares of a generation may have in all before parts of the ownership are left out of shares.
 
 Kafka keeps them, with ids and host names of its own (about 150 bytes a member), in one record of at most 1 MiB. Every
-member gets the ownership, some 15 bytes for each of them and 1 to 2 for each task: that fits up to about 150 members
-with 1,500 tasks, or 60 with 4,000. In a larger group only the leader is told all; the others are told who leads.
-1,000 members with 10,000 tasks of one topic take 470 kB then, all in all, and 2,000 members 850 kB: the end of it.
+member gets the ownership, some 15 bytes for each of them, 1 to 2 for each task and as much for each copy. With one
+standby for each task that fits up to about 100 members with 1,000 tasks. In a larger group the others are not told who
+keeps which copies; beyond 150 members with 1,500 tasks, or 60 with 4,000, only the leader is told who has what, and the
+others who leads. What a member is to do itself it is always told. 1,000 members with 10,000 tasks, a standby each and
+transactions take 620 kB, all in all, and 1,200 members with 12,000 tasks 750 kB: about the end of it.
 """
 PEERS: Final = 4
 """How many others remember the transactional id of a member: one of them will still be there when it is gone."""
@@ -40,10 +42,9 @@ def answers(
     `me` is the leader, `members` what could be read of the offers, in the order in which hosts are numbered; `counts`
     gives the number of tasks of each sub-topology, `places` that of all partitions.
     """
-    own = _own(members, outcome)
-    tails = {member_id: len(with_own(b"", one)) for member_id, one in own.items()}
+    tails = {member_id: pack_own(own) for member_id, own in _own(members, outcome).items()}
     taken = 8 * places + sum(len(offer.user_data) + 2 * sum(map(len, offer.topics)) for offer in offers)
-    room = LARGEST_GENERATION - taken - sum(tails.values())
+    room = LARGEST_GENERATION - taken - sum(map(len, tails.values()))
     everything = _ownership(me.worker, members, counts, outcome)
     whole = others = pack(everything)
     if len(whole) * len(offers) > room:
@@ -53,8 +54,7 @@ def answers(
         others = pack(Ownership(me.worker, (Host(me.worker, me.address),), {}))
         logger.warning("%d members with %d tasks: only the leader knows who has what", len(offers), len(outcome.owners))
     return {
-        member_id: with_own(whole if _is(member, me) else others, own[member_id])
-        for member_id, member in members.items()
+        member_id: (whole if _is(member, me) else others) + tails[member_id] for member_id, member in members.items()
     }
 
 

@@ -14,10 +14,10 @@ sent its own copy of the ownership: see `assignor` for what is left out when the
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from streamz_actors.errors import DecodeError
-from streamz_actors.serde.schema import schema_for
+from streamz_actors.serde.schema import Schema, schema_for
 
 T = TypeVar("T")
 
@@ -119,32 +119,37 @@ class _Common:
     copies: Mapping[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
 
+_MEMBER: Final = schema_for(Member, "json")
+_COMMON: Final = schema_for(_Common, "json")
+_OWN: Final = schema_for(Own, "json")
+
+
 def pack(value: Member | Ownership) -> bytes:
     if isinstance(value, Member):
-        return _HEADER + _zipped(value)
-    common = _HEADER + _zipped(_Common(value.leader, value.hosts, value.tasks, value.copies))
-    return with_own(common, value.own)
+        return _HEADER + _zipped(_MEMBER, value)
+    common = _Common(value.leader, value.hosts, value.tasks, value.copies)
+    return _HEADER + _zipped(_COMMON, common) + pack_own(value.own)
 
 
-def with_own(packed: bytes, own: Own) -> bytes:
-    """An ownership that was packed without it, and what one member alone is told."""
-    return packed + _zipped(own) if own != Own() else packed
+def pack_own(own: Own) -> bytes:
+    """What comes behind an ownership that was packed without it."""
+    return _zipped(_OWN, own) if own != Own() else b""
 
 
-def _zipped(value: Member | _Common | Own) -> bytes:
-    return zlib.compress(schema_for(type(value), "json").encode(value) or b"", 9)
+def _zipped(schema: Schema[T], value: T) -> bytes:
+    return zlib.compress(schema.encode(value) or b"", 9)
 
 
 def unpack_member(data: bytes) -> Member | None:
-    member, _ = _unpack(data, Member)
+    member, _ = _unpack(data, _MEMBER)
     return member
 
 
 def unpack_ownership(data: bytes) -> Ownership | None:
-    common, rest = _unpack(data, _Common)
+    common, rest = _unpack(data, _COMMON)
     if common is None or not _fits(common):
         return None
-    own, _ = _inflate(rest, Own) if rest else (Own(), b"")
+    own, _ = _inflate(rest, _OWN) if rest else (Own(), b"")
     return None if own is None else Ownership(common.leader, common.hosts, common.tasks, common.copies, own)
 
 
@@ -156,19 +161,18 @@ def _fits(common: _Common) -> bool:
     return all(-1 <= host < known for host in owners) and all(0 <= host < known for host in keepers)
 
 
-def _unpack(data: bytes, type_: type[T]) -> tuple[T | None, bytes]:
+def _unpack(data: bytes, schema: Schema[T]) -> tuple[T | None, bytes]:
     """None for what this version cannot read: an empty offer, a newer format that has left us behind, damage."""
     if len(data) < 2 or data[1] > VERSION:
         return None, b""
-    return _inflate(data[2:], type_)
+    return _inflate(data[2:], schema)
 
 
-def _inflate(data: bytes, type_: type[T]) -> tuple[T | None, bytes]:
+def _inflate(data: bytes, schema: Schema[T]) -> tuple[T | None, bytes]:
     """The value, and the bytes behind it."""
     inflate = zlib.decompressobj()
     try:
         text = inflate.decompress(data, LARGEST)
-        decoded: Any = schema_for(type_, "json").decode(text) if inflate.eof else None
-        return decoded, inflate.unused_data
+        return (schema.decode(text) if inflate.eof else None), inflate.unused_data
     except (zlib.error, DecodeError):
         return None, b""

@@ -97,9 +97,32 @@ def test_what_a_member_holds_stays_with_it() -> None:
         assert TopicPartition(names[0], place) in shares["first-id"].partitions
 
 
+NUMBERS = st.integers(-2, 2**31)
+PLACES = st.dictionaries(st.sampled_from(["a", "c", "?"]), st.lists(NUMBERS, max_size=3).map(tuple), max_size=2)
+LAGS = st.dictionaries(st.sampled_from(["a", "c"]), st.dictionaries(st.integers(-1, 4), NUMBERS, max_size=4))
+IDS = st.sampled_from(["", "x", "y"])
+SAID = st.builds(
+    Member,
+    st.sampled_from(["me", "you"]),
+    st.just(""),
+    NUMBERS,
+    NUMBERS,
+    PLACES,
+    NUMBERS,
+    st.none() | LAGS,
+    PLACES,
+    IDS,
+    IDS,
+    st.lists(IDS).map(tuple),
+)
+
+
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.binary(max_size=30), st.sets(st.sampled_from(["a", "b", "c", "other"]))), max_size=6),
+    st.lists(
+        st.tuples(st.binary(max_size=30) | SAID.map(pack), st.sets(st.sampled_from(["a", "b", "c", "other"]))),
+        max_size=6,
+    ),
     st.dictionaries(st.sampled_from(["a", "b", "c", "other"]), st.integers(0, 5)),
 )
 def test_it_never_raises_and_never_gives_what_is_not_subscribed_to(
@@ -111,7 +134,7 @@ def test_it_never_raises_and_never_gives_what_is_not_subscribed_to(
         return subs(COUNTS)
 
     me = member("me")
-    leader = GroupAssignor(lambda: me, any_subs, ignore)
+    leader = GroupAssignor(lambda: me, any_subs, ignore, 1)
     offers = [offer(data, frozenset(topics), f"m{number}") for number, (data, topics) in enumerate(said)]
     offers.append(offer(me))
     shares = leader.assign(offers, counts)
