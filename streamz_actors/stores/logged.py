@@ -249,8 +249,12 @@ class LoggedStore:
         """
         for key, timestamp in keys.items():
             stored = self.store.get(key)
-            at, raw = (timestamp, None) if stored is None else unstamp(stored)
-            self.overlay[key] = (None, raw, at)
+            if stored is None:
+                self.overlay[key] = (None, None, timestamp)
+            elif key == MOMENT and len(stored) == STAMP:
+                self.note(unstamp(stored)[0])
+            else:
+                self.overlay[key] = self._loaded(stored)
 
     def undo(self, key: bytes, before: Held, written: Held) -> None:
         """Takes a write back: puts back what `find()` gave before it, unless the key has been written since.
