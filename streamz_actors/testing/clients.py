@@ -15,6 +15,7 @@ from streamz_actors.transport.abc import (
     GroupMember,
     GroupSettings,
     Listener,
+    MemberInfo,
     Producer,
     RawBatch,
     Reader,
@@ -296,6 +297,22 @@ class SimulatedAdmin(Admin):
 
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         return await self._line.put("end offsets", lambda: self._inner.end_offsets(partitions))
+
+    async def offsets_at(self, partitions: Collection[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
+        return await self._line.put("offsets at a time", lambda: self._inner.offsets_at(partitions, timestamp))
+
+    async def all_committed(self, group: str) -> dict[TopicPartition, int]:
+        return await self._line.put(f"all committed of {group}", lambda: self._inner.all_committed(group))
+
+    async def members(self, group: str) -> list[MemberInfo]:
+        return await self._line.put(f"members of {group}", lambda: self._inner.members(group))
+
+    async def set_committed(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        what = f"commit for {group} {shown(offsets)}"
+        await self._line.put(what, lambda: self._inner.set_committed(group, offsets))
+
+    async def delete_group(self, group: str) -> None:
+        await self._line.put(f"delete group {group}", lambda: self._inner.delete_group(group))
 
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         return await self._line.put(f"committed of {group}", lambda: self._inner.committed(group, partitions))

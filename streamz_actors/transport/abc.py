@@ -111,6 +111,14 @@ class GroupMember:
     instance_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """A member of a group as it is seen from outside."""
+
+    member_id: str
+    client_id: str
+
+
 class Assignor(Protocol):
     """Who gets which partition: one instance per consumer; the group's leader runs `assign`. Nothing here may raise."""
 
@@ -346,8 +354,30 @@ class Admin(ABC):
         """Positions after the last record of all, those of open transactions among them (Kafka's high watermark)."""
 
     @abstractmethod
+    async def offsets_at(self, partitions: Collection[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
+        """Of the first record whose time is `timestamp` (ms) or later; the end where there is none."""
+
+    # -- groups, seen from outside them
+
+    @abstractmethod
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """What `group` has committed, as seen from outside it."""
+        """What `group` has committed."""
+
+    @abstractmethod
+    async def all_committed(self, group: str) -> dict[TopicPartition, int]:
+        """Everything that it has committed; nothing for a group that does not exist."""
+
+    @abstractmethod
+    async def members(self, group: str) -> list[MemberInfo]:
+        """Those that the group has now; none if it does not exist."""
+
+    @abstractmethod
+    async def set_committed(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commits for a group without members. Raises CommitError while it has some."""
+
+    @abstractmethod
+    async def delete_group(self, group: str) -> None:
+        """Forgets all that it has committed, if there is such a group. Raises TransportError while it has members."""
 
     @abstractmethod
     async def remove_member(self, group: str, member_id: str, instance_id: str | None = None) -> None:

@@ -7,22 +7,16 @@ from typing import Any, TypeVar
 from aiokafka import errors as kafka
 from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.protocol.admin import DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest
-from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import BrokerUnavailable, TransportError
-from streamz_actors.transport.abc import Admin, TopicInfo, TopicSpec
+from streamz_actors.transport.abc import Admin, MemberInfo, TopicInfo, TopicSpec
 from streamz_actors.transport.kafka.client import new_client
 from streamz_actors.transport.kafka.connection import Profile
-from streamz_actors.transport.kafka.errors import FOREIGN, FencedInstanceId, translate
-from streamz_actors.transport.kafka.protocol import (
-    ClusterInfo,
-    CreateTopics,
-    DescribeTopics,
-    RemoveMember,
-    TopicMetadata,
-)
+from streamz_actors.transport.kafka.errors import FOREIGN, raise_for, translate
+from streamz_actors.transport.kafka.groups import Groups
+from streamz_actors.transport.kafka.protocol import ClusterInfo, CreateTopics, DescribeTopics, TopicMetadata
 from streamz_actors.types import TopicPartition
 
 T = TypeVar("T")
@@ -52,6 +46,7 @@ class KafkaAdmin(Admin):
         self._clock = clock
         self._timeout_ms = round(profile.request_timeout * 1000)
         self._client: Any = None
+        self._groups = Groups(self._coordinated, self._patiently)
 
     async def start(self) -> None:
         client = new_client(self._profile, self._client_id)
@@ -200,39 +195,38 @@ class KafkaAdmin(Admin):
 
         return await self._patiently(what, attempt, {UNKNOWN_TOPIC})
 
+    async def offsets_at(self, partitions: Collection[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
+        found = await self._offsets("looking up offsets by time", partitions, timestamp)
+        nothing = [partition for partition, offset in found.items() if offset < 0]
+        return found | await self.end_offsets(nothing)
+
+    # ---- groups
+
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
-        by_topic: dict[str, list[int]] = {}
+        wanted: dict[str, list[int]] = {}
         for topic, partition in partitions:
-            by_topic.setdefault(topic, []).append(partition)
-        if not by_topic:
-            return {}
+            wanted.setdefault(topic, []).append(partition)
+        return await self._groups.committed(group, wanted) if wanted else {}
 
-        async def attempt() -> dict[TopicPartition, int | None]:
-            node = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
-            request = OffsetFetchRequest(group, list(by_topic.items()))
-            response = await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
-            found = {
-                TopicPartition(topic, partition): (code, offset)
-                for topic, positions in response.topics
-                for partition, offset, _, code in positions
-            }
-            raise_for({group: (response.error_code, None)})
-            raise_for({str(partition): (code, None) for partition, (code, _) in found.items()})
-            return {partition: offset if offset >= 0 else None for partition, (_, offset) in found.items()}
+    async def all_committed(self, group: str) -> dict[TopicPartition, int]:
+        found = await self._groups.committed(group)
+        return {partition: offset for partition, offset in found.items() if offset is not None}
 
-        return await self._patiently(f"reading the committed offsets of group {group!r}", attempt)
+    async def members(self, group: str) -> list[MemberInfo]:
+        return await self._groups.members(group)
+
+    async def set_committed(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        await self._groups.set_committed(group, offsets)
+
+    async def delete_group(self, group: str) -> None:
+        await self._groups.delete(group)
 
     async def remove_member(self, group: str, member_id: str, instance_id: str | None = None) -> None:
-        what = f"removing member {member_id or instance_id} from group {group!r}"
+        await self._groups.remove_member(group, member_id, instance_id)
 
-        async def attempt() -> None:
-            node = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
-            response = await self._client.send(node, RemoveMember(group, member_id, instance_id))
-            raise_for({group: (response.error_code, None)})
-            _, _, code = response.members[0]
-            raise_for({group: (code, None)}, kafka.UnknownMemberIdError, FencedInstanceId)
-
-        await self._patiently(what, attempt)
+    async def _coordinated(self, group: str, request: Any) -> Any:
+        node = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+        return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
 
     # ---- requests
 
@@ -292,11 +286,3 @@ def leader(cluster: ClusterInfo, partition: TopicPartition) -> int:
     if node < 0:
         raise kafka.LeaderNotAvailableError(str(partition))
     return node
-
-
-def raise_for(codes: Mapping[str, tuple[int, str | None]], *allowed: type[BaseException]) -> None:
-    """Raises the first error among code and text of each thing, unless it is one of `allowed`."""
-    for name, (code, text) in codes.items():
-        error = kafka.for_code(code)
-        if code and error not in allowed:
-            raise error(f"{name}: {text}" if text else name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from aiokafka import errors as kafka
@@ -155,6 +156,14 @@ def describe(error: BaseException) -> str:
     text = " ".join(str(error).split())
     name = type(error).__name__
     return text if text.startswith(name) else f"{name}: {text}".removesuffix(": ")
+
+
+def raise_for(codes: Mapping[str, tuple[int, str | None]], *allowed: type[BaseException]) -> None:
+    """Raises the first error among code and text of each thing, unless it is one of `allowed`."""
+    for name, (code, text) in codes.items():
+        error = kafka.for_code(code)
+        if code and error not in allowed:
+            raise error(f"{name}: {text}" if text else name)
 
 
 def positions(error: Any) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from streamz_actors.transport.abc import Admin, TopicInfo, TopicSpec
+from streamz_actors.errors import CommitError, TransportError
+from streamz_actors.transport.abc import Admin, MemberInfo, TopicInfo, TopicSpec
 from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.types import TopicPartition
 
@@ -43,6 +44,29 @@ class MemoryAdmin(Admin):
 
     async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         return {partition: self._broker.log(partition).end for partition in partitions}
+
+    async def offsets_at(self, partitions: Collection[TopicPartition], timestamp: int) -> dict[TopicPartition, int]:
+        return {partition: self._broker.log(partition).at(timestamp) for partition in partitions}
+
+    # ---- groups
+
+    async def all_committed(self, group: str) -> dict[TopicPartition, int]:
+        known = self._broker.groups.get(group)
+        return {} if known is None else dict(known.offsets.committed)
+
+    async def members(self, group: str) -> list[MemberInfo]:
+        known = self._broker.groups.get(group)
+        return [] if known is None else known.described()
+
+    async def set_committed(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        if await self.members(group):
+            raise CommitError(f"committing for group {group!r}: it has members, which do that themselves")
+        self._broker.group(group).offsets.commit(offsets, {})
+
+    async def delete_group(self, group: str) -> None:
+        if await self.members(group):
+            raise TransportError(f"deleting group {group!r}: it has members; stop them first")
+        self._broker.groups.pop(group, None)
 
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         return self._broker.committed(group, partitions)

@@ -51,7 +51,7 @@ class MemoryBroker:
         self.cluster_id = cluster_id if cluster_id is not None else f"memory-{uuid.uuid4().hex}"
         self.topics: dict[str, MemoryTopic] = {}
         self.transactions = Transactions(self.clock, marker_delay)
-        self._groups: dict[str, Group] = {}
+        self.groups: dict[str, Group] = {}
         self._topic_numbers = itertools.count(1)
         self._check_interval = check_interval
         self._next_check = self.clock.monotonic() + (check_interval or 0.0)
@@ -86,7 +86,7 @@ class MemoryBroker:
             return
         for log in topic.logs:
             log.close()
-        for group in self._groups.values():
+        for group in self.groups.values():
             group.offsets.forget(name)
         self._announce(name)
 
@@ -148,18 +148,18 @@ class MemoryBroker:
 
     def group(self, name: str) -> Group:
         """The coordinator of this group, made when it is first asked for."""
-        group = self._groups.get(name)
+        group = self.groups.get(name)
         if group is None:
-            group = self._groups[name] = Group(name, self.clock, self._partition_counts)
+            group = self.groups[name] = Group(name, self.clock, self._partition_counts)
         return group
 
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
-        known = self._groups.get(group)
+        known = self.groups.get(group)
         return {partition: known.offsets.committed.get(partition) if known else None for partition in partitions}
 
     def _partition_counts(self, topics: Collection[str]) -> dict[str, int]:
         return {name: len(self.topics[name].logs) for name in topics if name in self.topics}
 
     def _announce(self, topic: str) -> None:
-        for group in self._groups.values():
+        for group in self.groups.values():
             group.topic_changed(topic)

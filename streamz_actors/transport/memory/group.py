@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import CommitError, TransportError
-from streamz_actors.transport.abc import Assignor, GroupMember, GroupSettings, Offer, Share
+from streamz_actors.transport.abc import Assignor, GroupMember, GroupSettings, MemberInfo, Offer, Share
 from streamz_actors.transport.memory.offsets import Offsets
 from streamz_actors.types import TopicPartition
 
@@ -69,6 +69,9 @@ class Group:
     @property
     def members(self) -> list[str]:
         return list(self._members)
+
+    def described(self) -> list[MemberInfo]:
+        return [MemberInfo(member.id, member.settings.client_id) for member in self._members.values()]
 
     # ---- membership
 

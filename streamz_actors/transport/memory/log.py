@@ -187,6 +187,11 @@ class PartitionLog:
 
     # ---- cleaning
 
+    def at(self, timestamp: int) -> int:
+        """The offset of the first record whose time is `timestamp` (ms) or later; the end where there is none."""
+        found = next((index for index, stamp in enumerate(self._timestamps) if stamp >= timestamp), None)
+        return self.end if found is None else self._offset(found)
+
     def delete_before(self, offset: int) -> None:
         """Drops the records below `offset`. Raises OffsetOutOfRange beyond the end."""
         if offset > self.end:
