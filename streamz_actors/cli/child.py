@@ -27,6 +27,7 @@ class Child:
         if not seat.held:
             self._may_begin.set()
         self._dismissed = False
+        self._place: Place | None = None
         self._control.tell(started=True)
 
     @property
@@ -74,7 +75,13 @@ class Child:
 
     def placed(self, place: Place) -> None:
         """It has a place in the group: others need to know that if it dies."""
+        self._place = place
         self._control.tell(place=asdict(place))
+
+    def left(self) -> None:
+        """It has left the group in order, as it does at every end that it lives to see. A static member stays."""
+        if self._place is not None and self._place.instance is None:
+            self._control.tell(place=None)
 
     async def _reason(self) -> str:
         async for order in self._control.orders():

@@ -3,7 +3,7 @@
     process → supervisor   {"started": true}      it runs our code: from here on it is asked to stop, not made to
                            {"loaded": true}       the application is imported, its settings are good; a held one waits
                            {"address": "http…"}   where it answers its siblings; "" without a web server
-                           {"place": {…}}         its place in the group, at each assignment: see Place
+                           {"place": {…}}         its place in the group, at each assignment: see Place; null: it left
                            {"ready": true}        for the first time
                            {"error": "…"}         why it is about to fail
     supervisor → process   {"siblings": {"1": "http…", "2": ""}}   all processes; "" is one that is not up

@@ -110,7 +110,8 @@ class Life:
             if "loaded" in message:
                 self.loaded.set()
             if "place" in message:
-                self.place = Place.of(message["place"])
+                told = message["place"]
+                self.place = None if told is None else Place.of(told)
             if "address" in message:
                 self.address = message["address"]
                 self.port = urlsplit(self.address).port or 0

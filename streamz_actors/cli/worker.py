@@ -122,6 +122,8 @@ async def _work(
                 return
             await running.run()
         finally:
+            if child is not None:
+                child.left()
             if not ready.done():
                 ready.cancel()
                 telling.cancel()

@@ -117,9 +117,10 @@ def test_a_worker_among_several_tells_where_it_is_and_when_it_is_ready_and_stops
     port = seated(monkeypatch, pair[1])
     supervising = Supervising(pair[0], {"address": {"siblings": {"1": "", "2": ""}}, "ready": {"stop": True}})
     result = command_line("worker", "--processes", "2", loop, application=shop())
-    started, loaded, address, place, ready = _sorted(supervising.end())
+    started, loaded, address, place, ready, left = _sorted(supervising.end())
     assert (started, loaded, ready) == ({"started": True}, {"loaded": True}, {"ready": True})
     assert (place["place"]["group"], place["place"]["instance"]) == ("shop", None)
+    assert left == {"place": None}
     assert address["address"].startswith("http://127.0.0.1:")
     assert not address["address"].endswith(f":{port}")
     assert result.code == 0
@@ -135,6 +136,16 @@ def test_one_that_is_held_begins_when_its_turn_comes(
     supervising = Supervising(pair[0], {"loaded": {"go": True}, "ready": {"stop": True}})
     assert command_line("worker", "--processes", "2", application=shop()).code == 0
     assert {"ready": True} in supervising.end()
+
+
+def test_a_static_member_does_not_say_that_it_has_left(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    seated(monkeypatch, pair[1])
+    supervising = Supervising(pair[0], {"ready": {"stop": True}})
+    command_line("worker", "--processes", "2", "--group-instance-id", "shop", application=shop())
+    (told,) = [message["place"] for message in supervising.end() if "place" in message]
+    assert told["instance"] == "shop-2"
 
 
 def test_one_that_is_held_and_stopped_has_done_nothing(
