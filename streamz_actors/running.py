@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamz_actors.clock import Clock
-from streamz_actors.dataflow.context import Collector, Link, running_inside
+from streamz_actors.dataflow.context import Collector, Link, aside, running_inside, sending
 from streamz_actors.query.anywhere import Queries
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.commit import Watcher, unwatched
@@ -84,7 +84,8 @@ class Running:
 
     @property
     def collector(self) -> Collector:
-        return self.worker.collector
+        inside = None if aside.get() else sending.get()
+        return self.worker.outside if inside is None else inside
 
     def states(self, table: str) -> Mapping[int, Any]:
         return self.worker.states(table)

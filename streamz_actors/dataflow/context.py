@@ -105,6 +105,9 @@ running_inside: ContextVar[tuple[Link, Runtime] | None] = ContextVar("streamz_ac
 sending: ContextVar[Collector | None] = ContextVar("streamz_actors_sending", default=None)
 """Where what the running code sends belongs: set inside tasks, whose sends are part of what they commit; else None."""
 
+aside: ContextVar[bool] = ContextVar("streamz_actors_aside", default=False)
+"""Set for calls inside a task that a commit does not wait for: what they send is no part of it."""
+
 
 Undo = tuple[Any, bytes, Any, Any]
 """A table write of the event at hand: the state, the key, what it held before, what was written."""

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import failure
-from streamz_actors.dataflow.context import sending
+from streamz_actors.dataflow.context import aside
 from streamz_actors.dataflow.node import Leg, Node, Operator, Place, is_async
 from streamz_actors.dataflow.pacing import Limits, Pace
 from streamz_actors.dataflow.policies import Fail
@@ -179,7 +179,7 @@ class MapAsync(Operator, Leg):
             self._callers.append(asyncio.create_task(self._calls(), name=self._what))
 
     async def _calls(self) -> None:
-        sending.set(None)  # a commit does not wait for calls, so what they send is no part of it
+        aside.set(True)
         try:
             while True:
                 row = self._next()

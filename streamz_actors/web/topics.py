@@ -86,4 +86,4 @@ class Topics:
         worker = self._worker
         headers = tuple((header, text.encode()) for header, text in row.headers.items())
         moment = worker.clock.now() if row.timestamp is None else row.timestamp
-        return await worker.collector.send(name, key, value, moment, headers, row.partition)
+        return await worker.outside.send(name, key, value, moment, headers, row.partition)

@@ -6,6 +6,8 @@ import logging
 from streamz_actors.agents.replies import Replies
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
+from streamz_actors.dataflow.context import sending
+from streamz_actors.errors import UsageError
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.transport.abc import Reader, TopicSpec, Transport
 from streamz_actors.types import Headers, TopicPartition
@@ -15,7 +17,11 @@ KEPT = {"cleanup.policy": "delete", "retention.ms": "3600000"}
 
 
 class Questions:
-    """`counts` is the worker's table of partition counts: the reply topic joins it."""
+    """`counts` is the worker's table of partition counts: the reply topic joins it. `collector` is for answers of
+    agents on channels; those of tasks leave with what else these send.
+
+    `exact`: an answer of a task is part of its transaction, and heard when that is committed.
+    """
 
     def __init__(
         self,
@@ -26,9 +32,11 @@ class Questions:
         counts: dict[str, int],
         clock: Clock,
         patience: float,
+        *,
+        exact: bool,
     ) -> None:
         self._transport, self._collector, self._background, self._counts = transport, collector, background, counts
-        self._clock, self._patience = clock, patience
+        self._clock, self._patience, self._exact = clock, patience, exact
         self._replies = Replies(topic)
         self._opening: asyncio.Future[None] | None = None
         self._reader: Reader | None = None
@@ -38,18 +46,28 @@ class Questions:
         return len(self._replies)
 
     async def ask(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
-        """Headers for a request, and the future of its answer."""
+        """Headers for a request, and the future of its answer. Raises UsageError where it could never come."""
+        if self._transacted:
+            raise UsageError(
+                "ask in a handler under exactly-once: the answer comes when the transaction is committed, which waits "
+                "for the handler. Send to the agent and let it send on, or ask from a page, a timer or a task"
+            )
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
         await asyncio.shield(self._opening)
         return self._replies.new()
+
+    @property
+    def _transacted(self) -> bool:
+        """Whether the running code belongs to a transaction."""
+        return self._exact and sending.get() not in (None, self._collector)
 
     async def _open(self) -> None:
         topic = self._replies.topic
         place = TopicPartition(topic, 0)
         await self._transport.admin.create([TopicSpec(topic, 1, None, KEPT)])
         self._counts[topic] = 1
-        self._reader = self._transport.reader()
+        self._reader = self._transport.reader(read_committed=self._exact)
         await self._reader.start()
         self._reader.assign(await self._transport.admin.end_offsets([place]))
         self._background.start(self._read(self._reader), "replies")
@@ -63,12 +81,12 @@ class Questions:
                         self._replies.deliver(key, raw.values[index], headers)
 
     def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
-        """To this process at once, to another through its reply topic."""
-        if topic == self._replies.topic:
+        """To this process at once, to another through its reply topic; out of a transaction always through that."""
+        if topic == self._replies.topic and not self._transacted:
             self._replies.deliver(correlation, value, headers)
             return
         self._counts.setdefault(topic, 1)
-        self._collector.add(topic, [correlation], [value], [self._clock.now()], [headers])
+        (sending.get() or self._collector).add(topic, [correlation], [value], [self._clock.now()], [headers])
 
     async def close(self) -> None:
         """Removes the reply topic, if there is one."""

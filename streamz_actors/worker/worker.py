@@ -121,7 +121,8 @@ class Worker:
         self._rebalance = Rebalance(self.members, self.assigned, clock, self._committing)
         reply_topic = f"{spec.app_id}-replies-{name}"
         self.questions = Questions(
-            transport, self.outside, self._background, reply_topic, self._counts, clock, patience
+            transport, self.outside, self._background, reply_topic, self._counts, clock, patience,
+            exact=spec.settings.exactly_once,
         )
         self._channels = ChannelAgents(spec.agents, self)
         self._schedules = Schedules(spec, clock, self._background, self.members.leads)

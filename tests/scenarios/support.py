@@ -106,7 +106,7 @@ class Site:
                 worker.ready.is_set()
                 and worker.idle
                 and not worker.members.rebalancing
-                and all(self.broker.log(place).end <= position for place, position in worker.reading().items())
+                and all(self.broker.log(place).stable_end <= position for place, position in worker.reading().items())
             )
 
         def still() -> bool:
