@@ -316,3 +316,7 @@ class SimulatedAdmin(Admin):
 
     async def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         return await self._line.put(f"committed of {group}", lambda: self._inner.committed(group, partitions))
+
+    async def remove_member(self, group: str, member_id: str, instance_id: str | None = None) -> None:
+        what = f"remove {member_id or instance_id} from {group}"
+        await self._line.put(what, lambda: self._inner.remove_member(group, member_id, instance_id))

@@ -136,7 +136,7 @@ class TestCluster:
 
     async def resume(self, number: int) -> None:
         process = self._process(number)
-        if process.state is not State.PAUSED:
+        if not process.paused:
             raise UsageError(f"worker {number} is not paused")
         process.resume()
         await self.turn()
@@ -156,11 +156,10 @@ class TestCluster:
         self._alive(number).crashing = dies
 
     def heal(self) -> None:
-        """From now on the network only delays."""
+        """From now on the network only delays, and no worker dies that was told to in a commit."""
         self._faults = Faults(delay=self._faults.delay)
         for process in self.workers:
-            if process.lives:
-                process.wire.faults = self._faults
+            process.heal(self._faults)
 
     def _process(self, number: int) -> Process:
         if not 0 <= number < len(self.workers):
@@ -175,7 +174,7 @@ class TestCluster:
 
     def _standing(self, number: int) -> Process:
         process = self._alive(number)
-        if process.state is not State.RUNNING:
+        if not process.standing:
             raise UsageError(f"worker {number} is {process.state.value}")
         return process
 

@@ -64,7 +64,11 @@ class SimulatedConsumer(MemoryConsumer):
 
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         ask = super().committed
-        return await self._asks.put(f"ask for {', '.join(map(str, sorted(partitions)))}", lambda: ask(partitions))
+        return await self._asks.put(f"ask for {_names(partitions)}", lambda: ask(partitions))
+
+    async def notes(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, str]:
+        ask = super().notes
+        return await self._asks.put(f"ask for notes of {_names(partitions)}", lambda: ask(partitions))
 
     async def rejoin(self) -> None:
         await self._wire.passing()
@@ -79,3 +83,7 @@ class SimulatedConsumer(MemoryConsumer):
         self._fetcher.close()
         self._group.offsets.unwatch(self._fetcher.wake)
         self.fall_silent()
+
+
+def _names(partitions: Collection[TopicPartition]) -> str:
+    return ", ".join(map(str, sorted(partitions)))

@@ -10,7 +10,7 @@ from typing import Any
 from streamz_actors.app import App
 from streamz_actors.clock import ManualClock
 from streamz_actors.config import override
-from streamz_actors.errors import StreamzError, TransportError
+from streamz_actors.errors import HandlerError, StreamzError, TransportError
 from streamz_actors.running import Running
 from streamz_actors.testing.clients import SimulatedTransport
 from streamz_actors.testing.disk import Disk
@@ -159,6 +159,9 @@ class Process:
         self.clock.release()
         self.wire.release()
 
+    def heal(self, faults: Faults) -> None:
+        self.wire.faults, self.crashing = faults, _never
+
     def collect(self) -> None:
         """Takes note of an end. Raises what made it fail, unless that is an affair of the broker's."""
         if self.state is State.GONE or not self.life.done():
@@ -168,8 +171,9 @@ class Process:
         self._note("has ended" if error is None else f"fails: {type(error).__name__}: {error}")
         if error is not None:
             self.wire.cut()
-        if isinstance(error, TransportError):
-            self.failure = None if stopped else error
+        cause = error.cause if isinstance(error, HandlerError) else error
+        if isinstance(cause, TransportError):
+            self.failure = None if stopped else cause
         elif error is not None:
             raise error
 
@@ -186,6 +190,19 @@ class Process:
     @property
     def alive(self) -> bool:
         return self.state is not State.GONE
+
+    @property
+    def standing(self) -> bool:
+        """Whether it runs and was not told to stop."""
+        return self.state is State.RUNNING
+
+    @property
+    def ending(self) -> bool:
+        return self.state is State.STOPPING
+
+    @property
+    def paused(self) -> bool:
+        return self.state is State.PAUSED
 
     def all_tasks(self) -> list[str]:
         """The names of all tasks of the application, as far as this worker has provisioned it."""

@@ -16,7 +16,7 @@ class WorkerClock(Clock):
         self._due: list[ManualTimer] = []
 
     def now(self) -> int:
-        return self._base.now() + self.skew
+        return max(0, self._base.now() + self.skew)
 
     def monotonic(self) -> float:
         return self._base.monotonic()
