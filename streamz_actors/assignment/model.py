@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+UNKNOWN_LAG: Final = 1 << 40
+"""The lag of a copy of which nobody knows how far it is, or in which there is next to nothing yet: as good as none."""
 
 
 class TaskId(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from streamz_actors.assignment.copies import Copies
-from streamz_actors.assignment.model import Candidate, TaskId, Work
+from streamz_actors.assignment.model import UNKNOWN_LAG, Candidate, TaskId, Work
 
 
 def owners(
@@ -21,9 +21,10 @@ def owners(
 
 def _meanwhile(task: Work, target: int, copies: Copies) -> int:
     """Who has the task until its target is ready: who runs it if up to date, else the copy that is least behind."""
-    holder, lags = copies.holders.get(task.id), copies.of(task)
+    holder = copies.holders.get(task.id)
     if holder is not None and copies.near(task, holder):
         return holder
+    lags = {number: lag for number, lag in copies.of(task).items() if lag < UNKNOWN_LAG}
     return min(lags, key=lambda number: (lags[number], number != holder, number), default=target)
 
 

@@ -5,7 +5,7 @@ The outcome is, in this order:
     allowed     a member gets only tasks whose source topics it subscribes to (two releases of an application may meet)
     complete    every task that somebody may have has exactly one owner
     warm        a task with changelogs runs where its state is near the head, if that is so anywhere, else where it is
-                least behind
+                least behind, if anything is there
     balanced    over the members, the numbers of tasks differ by one at the most; those of tasks with state, which cost
                 most to keep and to move, do so among themselves as well
     sticky      of all such outcomes, one that moves the fewest tasks away from who holds them

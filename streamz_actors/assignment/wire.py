@@ -54,7 +54,8 @@ class Member:
     copies: Mapping[str, Mapping[int, int]] | None = None
     """The state that it has at hand: by sub-topology name and partition, the records between it and its changelogs'
     ends, as far as it knows them. Standbys, warm-ups and files from before; of the tasks that it runs those that are
-    being restored, the others are up to date. None: it keeps no copies, and takes over what it gets from nothing.
+    being restored, the others are up to date. `model.UNKNOWN_LAG` where it knows nothing or has next to nothing.
+    None: it keeps no copies, and takes over what it gets from nothing.
     """
     small: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Of the tasks that it runs, those with so little in their changelogs that they may move to where no copy is."""

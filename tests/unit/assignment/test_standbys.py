@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamz_actors.assignment.copies import Copies
-from streamz_actors.assignment.model import Candidate, TaskId, Work
+from streamz_actors.assignment.model import UNKNOWN_LAG, Candidate, TaskId, Work
 from streamz_actors.assignment.plan import ACCEPTABLE_LAG, MAX_WARMUPS, Plan, plan, ready
 from tests.unit.assignment.worlds import FAR, IN, LAGS, World, worlds
 
@@ -48,6 +48,7 @@ def test_a_task_runs_where_its_state_is_near_the_head_if_that_is_anywhere_else_w
     without = {member.id for member in world.members if member.copies is None}
     for task in world.tasks:
         lags, owner = world.lags(task), outcome.owners[task.id]
+        lags = {one: lag for one, lag in lags.items() if lag < UNKNOWN_LAG}
         if not task.logged or not lags or world.small(task) or owner in without:
             continue
         assert owner in lags
@@ -178,6 +179,16 @@ def test_a_task_that_is_being_restored_goes_to_a_copy_that_is_near_the_head() ->
     restoring = Candidate("a", IN, frozenset({task.id}), 3, {task.id: FAR})
     assert plan([task], [restoring, Candidate("b", IN, copies={task.id: 3})]).owners == {task.id: "b"}
     assert plan([task], [restoring, Candidate("b", IN, copies={task.id: FAR + 1})]).owners == {task.id: "a"}
+
+
+def test_tasks_that_have_not_begun_to_be_restored_are_shared_with_who_comes_next() -> None:
+    """As when all workers are started together: the first has got everything, and nothing of it is there yet."""
+    tasks = [Work(TaskId("t", number), IN, True, True) for number in range(6)]
+    held = frozenset(task.id for task in tasks)
+    first = Candidate("first", IN, held, 1, dict.fromkeys(held, UNKNOWN_LAG))
+    outcome = plan(tasks, [first, Candidate("next", IN, copies={})])
+    assert Counter(outcome.owners.values()) == {"first": 3, "next": 3}
+    assert not outcome.warmups
 
 
 # -- promotion and standbys

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from streamz_actors.assignment.model import Candidate, TaskId, Work
+from streamz_actors.assignment.model import UNKNOWN_LAG, Candidate, TaskId, Work
 from streamz_actors.assignment.plan import ACCEPTABLE_LAG, Plan
 
 IN = frozenset({"in"})
 FAR = ACCEPTABLE_LAG + 1
-LAGS = st.sampled_from([0, 7, ACCEPTABLE_LAG, FAR, 5 * FAR])
+LAGS = st.sampled_from([0, 7, ACCEPTABLE_LAG, FAR, 5 * FAR, UNKNOWN_LAG])
 
 
 @dataclass(frozen=True)
