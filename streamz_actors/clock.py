@@ -74,8 +74,10 @@ class ManualClock(Clock):
         return self._micros / 1_000_000
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """What is left of a wait by an error of rounding still takes a microsecond: no time at all would never end."""
         timer = ManualTimer(callback)
-        heapq.heappush(self._timers, (self._micros + max(0, round(seconds * 1_000_000)), next(self._order), timer))
+        micros = max(round(seconds * 1_000_000), 1 if seconds > 0 else 0)
+        heapq.heappush(self._timers, (self._micros + micros, next(self._order), timer))
         return timer
 
     def advance_to_next(self, until: float) -> bool:

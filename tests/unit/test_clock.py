@@ -67,13 +67,31 @@ async def test_a_timer_that_fires_as_its_sleeper_ends_otherwise_does_no_harm() -
     assert sleeper.cancelled()
 
 
+def test_a_wait_that_is_not_over_takes_time_however_short_it_is() -> None:
+    clock = ManualClock()
+    waits = 0
+
+    def wait() -> None:
+        nonlocal waits
+        left = 1e-12 - clock.monotonic()
+        waits += 1
+        if left > 0:
+            clock.call_later(left, wait)
+
+    wait()
+    while clock.advance_to_next(1):
+        assert waits < 5
+    assert waits == 2
+
+
 @given(st.lists(st.floats(0, 100, allow_nan=False), max_size=20), st.floats(0, 120))
 def test_timers_fire_in_the_order_of_their_times_then_of_their_making(delays: list[float], until: float) -> None:
     clock = ManualClock()
     fired: list[tuple[int, int]] = []
+    micros = [max(round(delay * 1e6), int(delay > 0)) for delay in delays]
     for number, delay in enumerate(delays):
-        clock.call_later(delay, lambda number=number, delay=delay: fired.append((round(delay * 1e6), number)))  # type: ignore[misc]  # bound now
+        clock.call_later(delay, lambda number=number: fired.append((micros[number], number)))  # type: ignore[misc]  # bound now
     while clock.advance_to_next(until):
         assert fired[-1][0] == round(clock.monotonic() * 1e6)
-    due = ((round(delay * 1e6), number) for number, delay in enumerate(delays))
+    due = ((when, number) for number, when in enumerate(micros))
     assert fired == sorted(timer for timer in due if timer[0] <= round(until * 1e6))
