@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
+from streamz_actors.assignment.model import UNKNOWN_LAG
 from streamz_actors.assignment.plan import ACCEPTABLE_LAG
 from streamz_actors.assignment.wire import Ownership
 from streamz_actors.clock import Clock
@@ -30,9 +31,6 @@ from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.standbys import Standbys
 
 logger = logging.getLogger("streamz_actors.worker")
-
-UNKNOWN: Final = 1 << 40
-"""Records that a copy is said to be behind of which nobody knows: more than there are."""
 
 
 class AssignedTasks:
@@ -308,7 +306,7 @@ class AssignedTasks:
         """
         lags = {(task.sub.name, task.partition): self._behind(task) for task in self._unready() if task.sub.stores}
         for copy in self.standbys.tasks.values():
-            lags.setdefault((copy.sub.name, copy.partition), UNKNOWN if copy.lag is None else copy.lag)
+            lags.setdefault((copy.sub.name, copy.partition), UNKNOWN_LAG if copy.lag is None else copy.lag)
         copies: dict[str, dict[int, int]] = {}
         for (sub, partition), lag in {**self.leftovers.lags(), **lags}.items():
             copies.setdefault(sub, {})[partition] = lag
@@ -322,12 +320,14 @@ class AssignedTasks:
         return bool(self._unready())
 
     def _behind(self, task: Task) -> int:
-        """What is still to be restored of a task."""
+        """What is still to be restored of a task. Nothing counts as begun before half of all is there: until then
+        another worker might as well begin with it.
+        """
         copy, progress = self.standbys.tasks.get(task.name), self.restorer.progress
         if copy is not None and copy.lag is not None:
             return copy.lag
-        if task.status is TaskStatus.CREATED or progress is None:
-            return UNKNOWN
+        if task.status is TaskStatus.CREATED or progress is None or 2 * progress.done < progress.total:
+            return UNKNOWN_LAG
         logs = [spec.changelog.name for spec in task.sub.stores if spec.changelog is not None]
         return sum(progress.tables.get(str(TopicPartition(log, task.partition)), 0) for log in logs)
 
