@@ -14,10 +14,10 @@ from streamz_actors.agents.agent import Agent, Source
 from streamz_actors.agents.channel import Channel
 from streamz_actors.cli.main import main as command_line
 from streamz_actors.clock import SystemClock
-from streamz_actors.config import Settings, override, project_table, resolve
+from streamz_actors.config import KEYWORD, Settings, override, project_table, resolve
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.describe import Description, describe
-from streamz_actors.dataflow.policies import Fail, Final, Policy
+from streamz_actors.dataflow.policies import NAMED, Final, Policy, name_of
 from streamz_actors.dataflow.topics import OnTimestampError, Topic
 from streamz_actors.dataflow.topology import Topology, TopologyBuilder
 from streamz_actors.errors import ConfigError, TopologyError
@@ -46,8 +46,18 @@ class App:
     order. Raises ConfigError for a setting that is unknown or malformed.
     """
 
-    def __init__(self, id: str, *, broker: str | None = None, store: str | None = None, **settings: Any) -> None:  # noqa: A002
-        keywords = {"broker": broker, "store": store, **settings}
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        *,
+        broker: str | None = None,
+        store: str | None = None,
+        on_error: Policy | str | None = None,
+        **settings: Any,
+    ) -> None:
+        """`on_error`: what becomes of records on which something fails, where nothing else is said."""
+        self._on_error = on_error if isinstance(on_error, Policy) else None
+        keywords = {"broker": broker, "store": store, "on_error": name_of(on_error), **settings}
         self.settings = resolve(id, keywords, environ=os.environ, pyproject=project_table(Path.cwd()), overrides={})
         self._builder = TopologyBuilder(id, make_agent=self._through)
         self._agents: list[Agent[Any]] = []
@@ -83,7 +93,7 @@ class App:
         retention: float | timedelta | None = None,
         config: Mapping[str, str] | None = None,
         timestamp: Callable[[Any], int | datetime] | None = None,
-        on_decode_error: Final = Fail(),
+        on_decode_error: Final | None = None,
         on_timestamp_error: OnTimestampError | None = None,
     ) -> Topic[Any, Any]:
         """A topic, or several of one shape that are read together.
@@ -164,7 +174,7 @@ class App:
         ordering: str = "key",
         sinks: Iterable[Any] = (),
         tables: Iterable[Any] | None = None,
-        on_error: Policy = Fail(),
+        on_error: Policy | None = None,
         supervisor: str = "restart",
     ) -> Callable[[Callable[..., Any]], Agent[Any]]:
         """Makes an agent of an `async def` function of one stream. Without a source: for `stream.through_agent`."""
@@ -288,8 +298,10 @@ class App:
 
     def spec(self, settings: Settings | None = None) -> Spec:
         """Everything a worker needs, under these settings."""
+        settings = settings or self.settings
+        own = self._on_error if settings.origins.get("on_error") == KEYWORD else None
         return Spec(
-            settings or self.settings,
+            settings,
             self.frozen(),
             tuple(self._agents),
             tuple(self._timers),
@@ -297,6 +309,7 @@ class App:
             tuple(self._jobs),
             tuple(self._startup),
             tuple(self._shutdown),
+            on_error=own or NAMED[settings.on_error],
         )
 
     # -- running

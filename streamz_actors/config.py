@@ -7,7 +7,6 @@ one. A keyword that is None and an environment variable that is empty count as n
 """
 
 import difflib
-import json
 import math
 import re
 import tomllib
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
 from zoneinfo import ZoneInfo
 
+from streamz_actors.config_values import PARSERS, WORDS, typed
 from streamz_actors.errors import ConfigError
 
 T = TypeVar("T")
@@ -37,7 +37,6 @@ _SERVICE_LINK = re.compile(r"STREAMZ_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d
 """What Kubernetes puts into the environment for a service called `streamz` or `streamz-…`: not ours to judge."""
 _SECRET = re.compile(r"password|secret|token", re.IGNORECASE)
 HIDDEN: Final = "********"
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 def _url(value: str) -> None:
@@ -107,6 +106,24 @@ class Settings:
     processing_guarantee: Literal["at_least_once", "exactly_once"] = setting(
         "at_least_once",
         "How often a record takes effect when a worker crashes. `exactly_once`: see the page about guarantees.",
+    )
+    on_error: Literal["fail", "skip", "dead_letter", "retry"] = setting(
+        "fail",
+        "What becomes of a record on which something fails (decoding, a handler, a function of the DSL, writing a "
+        "result), where nothing else is said: the worker stops there, or the record is skipped, or sent to the dead "
+        "letters, or an agent tries it again three times, and then the worker stops. In code also a policy: "
+        "`on_error=Retry(5, then=DeadLetter())`.",
+    )
+    on_offset_out_of_range: Literal["fail", "earliest", "latest"] = setting(
+        "fail",
+        "What to do where the broker no longer has the records that come next: stop and say which are missing, or go "
+        "on, after a warning, with the earliest that there are, or with what comes from now on.",
+    )
+    stuck_after: float = setting(
+        60.0,
+        "Seconds without progress, though there is something to do, after which a partition, a handler or the "
+        "connection to the brokers counts as stuck: `/readyz` turns red and says which.",
+        above=0,
     )
     commit_interval: float = setting(
         1.0, "Seconds between two commits of state and offsets. Under `exactly_once` 0.1, unless it is given.", above=0
@@ -248,7 +265,7 @@ class SettingInfo:
         """What a value must be, for messages and for the reference."""
         if self.choices:
             return " or ".join(f'"{choice}"' for choice in self.choices)
-        return _WORDS[self.kind] + self._range()
+        return WORDS[self.kind] + self._range()
 
     def _range(self) -> str:
         above, least, most = self.metadata["above"], self.metadata["least"], self.metadata["most"]
@@ -261,7 +278,7 @@ class SettingInfo:
     def value(self, given: object, origin: str, *, text: bool) -> Any:
         """The value of this setting's type; ConfigError if `given` is none. `text`: strings are to be parsed."""
         try:
-            value = _PARSERS[self.kind](given) if text and isinstance(given, str) else _typed(self.kind, given)
+            value = PARSERS[self.kind](given) if text and isinstance(given, str) else typed(self.kind, given)
             self._check(value)
         except (ValueError, OverflowError) as error:
             raise ConfigError(self._complaint(given, origin, str(error))) from None
@@ -364,62 +381,6 @@ def _consistent(settings: Settings) -> Settings:
         for name in ("heartbeat_interval", "session_timeout")
     )
     raise ConfigError(f"{beat} must be below {session}")
-
-
-def _typed(kind: type, value: object) -> object:
-    """A value that came with a type; it must be the setting's, give or take what Python calls equal."""
-    if kind is float and type(value) is int:
-        return float(value)
-    if kind is Path and isinstance(value, str | Path):
-        return _path(value)
-    if kind is tuple and isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    if kind is dict and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return dict(value)
-    if kind in (bool, int, float, str) and isinstance(value, kind) and isinstance(value, bool) is (kind is bool):
-        return value
-    raise ValueError
-
-
-def _path(value: str | Path) -> Path:
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:  # `~somebody` who does not exist
-        raise ValueError(str(error)) from error
-
-
-def _bool(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError
-    return word in _TRUE
-
-
-def _object(text: str) -> object:
-    try:
-        return _typed(dict, json.loads(text))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error}") from None
-
-
-_PARSERS: Final[Mapping[type, Callable[[str], object]]] = {
-    bool: _bool,
-    int: int,
-    float: float,
-    str: str,
-    Path: _path,
-    tuple: lambda text: tuple(filter(None, (part.strip() for part in text.split(",")))),
-    dict: _object,
-}
-_WORDS: Final[Mapping[type, str]] = {
-    bool: "true or false",
-    int: "an integer",
-    float: "a number",
-    str: "text",
-    Path: "a path",
-    tuple: "a list of names (as text: with commas between)",
-    dict: "a table (as text: a JSON object)",
-}
 
 
 def _masked(name: str, value: object) -> object:

@@ -42,7 +42,7 @@ class Agent(Generic[V]):
         ordering: str = "key",
         sinks: Iterable[Any] = (),
         tables: Iterable[Any] | None = None,
-        on_error: Policy = Fail(),
+        on_error: Policy | None = None,
         supervisor: str = "restart",
     ) -> None:
         """Without a source it waits for a stream that goes through it."""
@@ -75,7 +75,7 @@ class Agent(Generic[V]):
             raise bad(f'ordering={ordering!r}: only "key" is offered')
         if self.supervisor not in ("restart", "stop"):
             raise bad(f'supervisor={self.supervisor!r} must be "restart" or "stop"')
-        if not isinstance(self.on_error, Fail | Skip | Retry | DeadLetter):
+        if not isinstance(self.on_error, Fail | Skip | Retry | DeadLetter | None):
             raise bad(f"on_error={self.on_error!r} must be Fail(), Skip(), Retry(...) or DeadLetter(...)")
 
     # -- declaring
@@ -192,7 +192,8 @@ class Agent(Generic[V]):
 
     def inbox(self, place: Place) -> Inbox:
         """Its behaviour in one task, or in the whole worker for a channel."""
-        behaviour = Behaviour(self.name, self._function, self.on_error, self.supervisor, self._answer)
+        policy = self.on_error or place.on_error
+        behaviour = Behaviour(self.name, self._function, policy, self.supervisor, self._answer)
         return Inbox(
             behaviour,
             place,

@@ -12,6 +12,7 @@ from streamz_actors.aggregation.entries import Entries, Results
 from streamz_actors.aggregation.folding import Folding
 from streamz_actors.aggregation.lines import Lines
 from streamz_actors.dataflow.batch import Batch, Column
+from streamz_actors.dataflow.guard import Guard
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.stores.bundles import BundledWindows, Bundles
 from streamz_actors.stores.logged import LEAST, SMALL, LoggedStore
@@ -74,10 +75,7 @@ class BundledEntries(Entries):
             for start, value, time in windows(time_of(row.key), row.value, since, until)
         ]
 
-    def _row(self, lines: Lines) -> int:
-        return lines.numbers[self._at]
-
-    async def _folded(self, batch: Batch, lines: Lines, raws: list[bytes], olds: bool) -> Results:
+    async def fold(self, guard: Guard, batch: Batch, lines: Lines, raws: list[bytes], olds: bool) -> Results:
         folding, logged, bundles = self._folding, self.logged, self._bundles
         initializer, step, asynchronous, counting = (
             folding.initializer, folding.step, folding.asynchronous, folding.counting
@@ -88,13 +86,12 @@ class BundledEntries(Entries):
         news: Column = []
         latest: list[int] = []
         before_each: Column = []
+        gone: list[int] = []
         times = lines.picked(batch.timestamps)
         values = times if counting else lines.picked(batch.values)
         keys = lines.picked(batch.keys) if folding.reads_keys else values
         where = iter(raws)
-        self._at = -1
         for parts, key, value, time in zip(self._plans.of(lines), keys, values, times, strict=True):
-            self._at += 1
             for _, _, first, last in parts:
                 raw = next(where)
                 bundle, _, newest = overlay.get(raw) or find(raw)
@@ -103,28 +100,30 @@ class BundledEntries(Entries):
                 for slot in range(first, last):
                     held = bundle[slot]
                     old = read(held) if type(held) is tuple else held
-                    at = time
-                    if old is not None and at < bundle[slots + slot]:
-                        at = bundle[slots + slot]
-                    if counting:
-                        new: Any = 1 if old is None else old + 1
-                    elif old is not None:
-                        new = step(key, value, old)
-                    else:
-                        new = value if initializer is None else step(key, value, initializer())
-                    if asynchronous and not (old is None and initializer is None):
-                        new = await new
+                    at = time if old is None or time > bundle[slots + slot] else bundle[slots + slot]
                     if olds:
-                        # Decoded anew where the aggregator may have changed what it was given.
+                        # Read on its own: the aggregator may change what it is given.
                         before_each.append(read(held))
-                    bundle[slot] = (
-                        new if integers and type(new) is int and LEAST < new < SMALL else content_of(new)
-                    )
-                    bundle[slots + slot] = at
+                    try:
+                        if counting:
+                            new: Any = 1 if old is None else old + 1
+                        elif old is None and initializer is None:
+                            new = value
+                        else:
+                            new = step(key, value, initializer() if old is None and initializer is not None else old)
+                            if asynchronous:
+                                new = await new
+                        # What cannot be written changes nothing.
+                        bundle[slot] = new if integers and type(new) is int and LEAST < new < SMALL else content_of(new)
+                        bundle[slots + slot] = at
+                    except Exception as error:
+                        guard.failed(folding.what, batch, lines.row(len(news)), error)
+                        gone.append(len(news))
+                        new = None
                     news.append(new)
                     latest.append(at)
                 overlay[raw] = (bundle, None, max(time, newest))
-        return Results(news, latest, before_each)
+        return Results(news, latest, before_each, gone)
 
 
 def entries_of(logged: LoggedStore, spec: StoreSpec, folding: Folding, advance: int) -> Entries:

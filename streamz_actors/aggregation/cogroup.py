@@ -177,7 +177,7 @@ class GroupWindows(Operator):
 
     async def process(self, batch: Batch) -> Batch | None:
         entries, timeline, size = self._entries, self._timeline, self._size
-        batch, raws = entries.keyed(batch)
+        batch, raws = entries.keyed(self.guard, batch)
         if not len(batch):
             return None
         lines = timeline.live(batch, self._spread(batch.timestamps))
@@ -192,18 +192,16 @@ class GroupWindows(Operator):
         entries, timeline, highest = self._entries, self._timeline, lines.highest
         if min(lines.firsts) >= timeline.oldest + max(0, highest - timeline.newest):
             timeline.wrote(highest)
-            return await entries.fold(batch, lines, entries.keys(lines, raws), self.olds)
+            return await entries.fold(self.guard, batch, lines, entries.keys(lines, raws), self.olds)
         results = Results([], [], [])
         for row, start in zip(lines.of(range(len(batch))), lines.starts, strict=True):
             one = lines.one(row, start)
             if start >= timeline.oldest:
-                part = await entries.fold(batch, one, entries.keys(one, raws), self.olds)
+                part = await entries.fold(self.guard, batch, one, entries.keys(one, raws), self.olds)
             else:
                 # Another group is so far ahead that the store keeps this window no longer: it begins anew each time.
-                part = await entries.fold(batch, one, [NOWHERE], self.olds)
-                del entries.logged.overlay[NOWHERE]
+                part = await entries.fold(self.guard, batch, one, [NOWHERE], self.olds)
+                entries.logged.overlay.pop(NOWHERE, None)
             timeline.wrote(start)
-            results.values += part.values
-            results.timestamps += part.timestamps
-            results.olds += part.olds
+            results.add(part)
         return results

@@ -9,10 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from streamz_actors.aggregation.folding import Folding
 from streamz_actors.dataflow.batch import Batch, Column
-from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.lateness import OnLate
 from streamz_actors.dataflow.node import Layout, Node, Operator, StoreSpec, WindowRow
-from streamz_actors.errors import EncodeError, StreamzError, TopologyError
+from streamz_actors.errors import TopologyError
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema, windowed_around
 from streamz_actors.serde.windowed import bounds
@@ -98,23 +97,17 @@ def count_windows(
 
 
 class CountWindows(Operator):
+    repeatable = True
+
     def __init__(self, logged: LoggedStore, spec: StoreSpec, size: int, folding: Folding, finals: bool) -> None:
         assert spec.layout is not None, "count_state gives one"
         self._logged, self._size, self._folding, self._finals = logged, size, folding, finals
         self._key, self._value = spec.key_schema, spec.layout.value_schema
         self._windowed = windowed_around(spec.key_schema)
-        self._row = 0
 
     async def process(self, batch: Batch) -> Batch | None:
         rows: list[tuple[int, bytes, Any, int, Any]] = []
-        try:
-            await self._fold(batch, rows)
-        except EncodeError as error:
-            raise batch.misfit(f"{self._folding.what}: value", self._row, error) from error
-        except StreamzError:
-            raise
-        except Exception as error:
-            raise failure(self._folding.what, batch, self._row, error) from error
+        await self._fold(batch, rows)
         if self.silent or not rows:
             return None
         indices, raw_keys, values, timestamps, olds = (list(column) for column in zip(*rows, strict=True))
@@ -136,10 +129,13 @@ class CountWindows(Operator):
         values: Column = raws if self._folding.counting else batch.values
         keys: Column = batch.keys if self._folding.reads_keys else values
         for row, raw in enumerate(raws):
-            self._row = row
             if raw is None:
                 continue
-            seen, old, new, time = await self._one(key_for(raw), keys[row], values[row], batch.timestamps[row])
+            try:
+                seen, old, new, time = await self._one(key_for(raw), keys[row], values[row], batch.timestamps[row])
+            except Exception as error:
+                self.guard.failed(self._folding.what, batch, row, error)
+                continue
             if not self._finals or (seen % self._size == 0 and new is not None):
                 start = (seen - 1) // self._size * self._size
                 rows.append((row, raw + bounds(start, start + self._size), new, time, old))

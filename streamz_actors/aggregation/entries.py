@@ -1,6 +1,6 @@
 """Entries of windows, one for each window and key: how they are keyed, folded, and shown to those below."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any
 
@@ -8,9 +8,8 @@ from streamz_actors.aggregation.closing import Closed
 from streamz_actors.aggregation.folding import Folding, counted
 from streamz_actors.aggregation.lines import Lines
 from streamz_actors.dataflow.batch import Batch, Column
-from streamz_actors.dataflow.calls import failure
+from streamz_actors.dataflow.guard import Guard
 from streamz_actors.dataflow.node import StoreSpec
-from streamz_actors.errors import EncodeError, StreamzError
 from streamz_actors.serde.schema import windowed_around
 from streamz_actors.serde.windowed import bounds
 from streamz_actors.stores.logged import LoggedStore
@@ -19,12 +18,21 @@ from streamz_actors.types import Headers, TopicPartition
 
 
 class Results:
-    """What lines have led to, as columns. `olds` is empty where nobody asked for it."""
+    """What lines have led to, as columns. `olds` is empty where nobody asked for it. `gone`: the lines, by number, that
+    were given up; they have led to nothing.
+    """
 
-    __slots__ = ("olds", "timestamps", "values")
+    __slots__ = ("gone", "olds", "timestamps", "values")
 
-    def __init__(self, values: Column, timestamps: list[int], olds: Column) -> None:
-        self.values, self.timestamps, self.olds = values, timestamps, olds
+    def __init__(self, values: Column, timestamps: list[int], olds: Column, gone: Iterable[int] = ()) -> None:
+        self.values, self.timestamps, self.olds, self.gone = values, timestamps, olds, set(gone)
+
+    def add(self, other: "Results") -> None:
+        """What further lines have led to."""
+        self.gone |= {len(self.values) + line for line in other.gone}
+        self.values += other.values
+        self.timestamps += other.timestamps
+        self.olds += other.olds
 
 
 class Entries:
@@ -36,11 +44,11 @@ class Entries:
         self.logged, self.value, self.result = logged, spec.value_schema, spec.layout.value_schema
         self._key, self._windowed = spec.key_schema, windowed_around(spec.key_schema)
         self.length, self._folding = length, folding
-        self._at = 0
 
-    def keyed(self, batch: Batch) -> tuple[Batch, list[bytes]]:
+    def keyed(self, guard: Guard, batch: Batch) -> tuple[Batch, list[bytes]]:
         """The rows that have a key, and their keys, encoded."""
-        raws: list[Any] = batch.encoded_keys(self._key)
+        keyed: tuple[Batch, list[Any]] = guard.keyed(self._folding.what, batch, self._key)
+        batch, raws = keyed
         if None not in raws:
             return batch, raws
         there = [raw is not None for raw in raws]
@@ -63,23 +71,8 @@ class Entries:
         """The windows in entries that begin at since <= ms < until: of this kind, an entry is one."""
         return rows
 
-    async def fold(self, batch: Batch, lines: Lines, keys: list[bytes], olds: bool) -> Results:
-        """Folds each line into its entry; `keys` are those of the lines. Errors say which record it was."""
-        self._at = 0
-        try:
-            return await self._folded(batch, lines, keys, olds)
-        except EncodeError as error:
-            raise batch.misfit(f"{self._folding.what}: value", self._row(lines), error) from error
-        except StreamzError:
-            raise
-        except Exception as error:
-            raise failure(self._folding.what, batch, self._row(lines), error) from error
-
-    def _row(self, lines: Lines) -> int:
-        """The row at hand."""
-        return int(lines.of(range(lines.numbers[-1] + 1))[self._at])
-
-    async def _folded(self, batch: Batch, lines: Lines, raws: list[bytes], olds: bool) -> Results:
+    async def fold(self, guard: Guard, batch: Batch, lines: Lines, raws: list[bytes], olds: bool) -> Results:
+        """Folds each line into its entry; `raws` are the keys of the lines."""
         folding, logged, times = self._folding, self.logged, lines.of(batch.timestamps)
         if folding.counting:
             counts = counted(logged, raws, times)
@@ -91,29 +84,33 @@ class Entries:
         news: Column = []
         latest: list[int] = []
         before_each: Column = []
+        gone: list[int] = []
         values = lines.of(batch.values)
         keys = lines.of(batch.keys) if folding.reads_keys else values
-        self._at = -1
         for raw, key, value, time in zip(raws, keys, values, times, strict=True):
-            self._at += 1
             old, stored, last = overlay.get(raw) or find(raw)
             if stored is not None and old is None:
                 old = decode(stored)
-            if old is None:
-                new = value if initializer is None else step(key, value, initializer())
-            else:
-                if last > time:
-                    time = last
-                new = step(key, value, old)
-            if asynchronous and not (old is None and initializer is None):
-                new = await new
-            put(raw, new, time)
+            if old is not None and last > time:
+                time = last
+            try:
+                if old is not None:
+                    new = step(key, value, old)
+                else:
+                    new = value if initializer is None else step(key, value, initializer())
+                if asynchronous and not (old is None and initializer is None):
+                    new = await new
+                put(raw, new, time)
+            except Exception as error:
+                guard.failed(folding.what, batch, lines.row(len(news)), error)
+                gone.append(len(news))
+                new = None
             news.append(new)
             latest.append(time)
             if olds:
                 # Decoded anew where the aggregator may have changed what it was given.
                 before_each.append(old if stored is None else decode(stored))
-        return Results(news, latest, before_each)
+        return Results(news, latest, before_each, gone)
 
     def changes(
         self, batch: Batch, lines: Lines, raws: list[bytes], results: Results, end: Callable[[int], int]
@@ -121,7 +118,7 @@ class Entries:
         """Results under their windowed keys, given the encoded keys of all rows; `end` gives a window's end for its
         start.
         """
-        return Batch(
+        made = Batch(
             batch.origin,
             batch.offsets if lines.rows is lines.counts is None else lines.of(batch.offsets),
             results.timestamps,
@@ -132,6 +129,7 @@ class Entries:
             headers=None if batch.headers is None else lines.of(batch.headers),
             olds=results.olds or None,
         )
+        return made.select([line not in results.gone for line in range(len(made))]) if results.gone else made
 
     def results(
         self,

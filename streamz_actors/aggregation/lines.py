@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import Any
 
 from streamz_actors.dataflow.batch import Column
@@ -45,6 +45,11 @@ class Lines:
     def highest(self) -> int:
         """The latest start."""
         return max(first + (count - 1) * self.advance for first, count in zip(self.firsts, self.each, strict=True))
+
+    def row(self, line: int) -> int:
+        """The row of a line."""
+        numbers = self.numbers
+        return numbers[line] if self.counts is None else numbers[bisect_right(list(accumulate(self.counts)), line)]
 
     def span(self, first: int, count: int) -> range:
         """The starts of one row's windows."""

@@ -19,11 +19,9 @@ from streamz_actors.aggregation.folding import Folding
 from streamz_actors.aggregation.rows import Shape
 from streamz_actors.aggregation.rows import WindowRow as Row
 from streamz_actors.dataflow.batch import Batch
-from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.lateness import Lateness, OnLate
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, WindowRow, is_async
 from streamz_actors.dataflow.topics import Topic
-from streamz_actors.errors import EncodeError, StreamzError
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.serde.windowed import bounds
@@ -163,6 +161,7 @@ class Spanning(Operator):
     `skips_nulls`: rows without a value count for nothing.
     """
 
+    repeatable = True
     skips_nulls = False
 
     def __init__(self, setting: Setting, before: int) -> None:
@@ -190,14 +189,7 @@ class Spanning(Operator):
         self.batch, self._last = batch, (batch.origin, batch.offsets[-1])
         self.shows = not (self.silent or self.closes)
         out: list[Row] = []
-        try:
-            await self._rows(batch, out)
-        except EncodeError as error:
-            raise batch.misfit(f"{self.folding.what}: value", self.row, error) from error
-        except StreamzError:
-            raise
-        except Exception as error:
-            raise failure(self.folding.what, batch, self.row, error) from error
+        await self._rows(batch, out)
         return self._shape.made_from(out, batch, self.olds)
 
     def _read(self) -> None:
@@ -224,8 +216,12 @@ class Spanning(Operator):
             if time > store.observed[me]:
                 store.observed[me] = time
                 moved = True
-            newest, edge = store.newest, store.observed[me] - reach
-            await self.fold(out, raw, key, value, time, edge)
+            newest, edge, before = store.newest, store.observed[me] - reach, len(out)
+            try:
+                await self.fold(out, raw, key, value, time, edge)
+            except Exception as error:
+                self.guard.failed(self.folding.what, batch, self.row, error)
+                del out[before:]
             if edge > self._edge and self._closing is not None:
                 self._close(out, self._closing, edge, newest)
         if moved or store.newest != newest_before:  # a row out of order can make a window that is the newest

@@ -168,11 +168,11 @@ class Endless(Operator):
         self._entries, self._spread, self._end = entries, spread_of(window), FOREVER
 
     async def process(self, batch: Batch) -> Batch | None:
-        batch, raws = self._entries.keyed(batch)
+        batch, raws = self._entries.keyed(self.guard, batch)
         lines = self._spread(batch.timestamps)
         if not len(lines):
             return None
-        results = await self._entries.fold(batch, lines, self._entries.keys(lines, raws), self.olds)
+        results = await self._entries.fold(self.guard, batch, lines, self._entries.keys(lines, raws), self.olds)
         return None if self.silent else self._entries.changes(batch, lines, raws, results, lambda start: self._end)
 
 
@@ -184,7 +184,7 @@ class Updates(Operator):
         self._spread = spread_of(window)
 
     async def process(self, batch: Batch) -> Batch | None:
-        batch, raws = self._entries.keyed(batch)
+        batch, raws = self._entries.keyed(self.guard, batch)
         if not len(batch):
             return None
         lines = self._timeline.live(batch, self._spread(batch.timestamps))
@@ -192,7 +192,7 @@ class Updates(Operator):
         if not len(lines):
             return None
         size = self._size
-        results = await self._entries.fold(batch, lines, self._entries.keys(lines, raws), self.olds)
+        results = await self._entries.fold(self.guard, batch, lines, self._entries.keys(lines, raws), self.olds)
         return None if self.silent else self._entries.changes(batch, lines, raws, results, lambda start: start + size)
 
 
@@ -214,7 +214,7 @@ class Finals(Operator):
     async def process(self, batch: Batch) -> Batch | None:
         if self._idle is not None:
             self._idle.touch()
-        batch, raws = self._entries.keyed(batch)
+        batch, raws = self._entries.keyed(self.guard, batch)
         if not len(batch):
             return None
         self._last = (batch.origin, batch.offsets[-1])
@@ -264,7 +264,7 @@ class Finals(Operator):
         if not len(lines):
             return
         keys = self._entries.keys(lines, raws)
-        await self._entries.fold(batch, lines, keys, olds=False)
+        await self._entries.fold(self.guard, batch, lines, keys, olds=False)
         self._opened().wrote(self._entries.beginnings(lines), keys)
 
     def _results(

@@ -11,6 +11,7 @@ from streamz_actors.cli.options import json_option, settings_options
 from streamz_actors.cli.output import Row, listing, show_json
 from streamz_actors.cli.session import Session, pass_session
 from streamz_actors.dataflow.describe import Description
+from streamz_actors.dataflow.policies import NAMED
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.serde.describe import describe as type_name
 from streamz_actors.serde.describe import json_schema
@@ -39,7 +40,7 @@ def agents(session: Session, as_json: bool) -> None:
                 "concurrency": agent.concurrency,
                 "sinks": list(node.sends) if node else [],
                 "tables": list(node.tables) if node else [],
-                "on_error": type(agent.on_error).__name__,
+                "on_error": type(agent.on_error or NAMED[application.settings.on_error]).__name__,
                 "subtopology": sub,
             }
         )

@@ -224,6 +224,32 @@ class Batch:
         part.branches = None if branches is None else branches[rows]
         return part
 
+    @classmethod
+    def concatenated(cls, parts: "Sequence[Batch]") -> "Batch":
+        """The rows of several, one after the other: of one origin, of one operator's making. At least one."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+
+        def column(name: str) -> Any:
+            columns = [getattr(part, name) for part in parts]
+            return None if None in columns else [item for each in columns for item in each]
+
+        return cls(
+            first.origin,
+            column("offsets"),
+            column("timestamps"),
+            first.key_schema,
+            first.value_schema,
+            keys=column("_keys"),
+            values=column("_values"),
+            raw_keys=column("raw_keys"),
+            raw_values=column("raw_values"),
+            headers=column("headers"),
+            olds=column("olds"),
+            branches=column("branches"),
+        )
+
     def rows(self) -> "Iterable[Batch]":
         """Each row as a batch of one."""
         return (self.slice(index, index + 1) for index in range(len(self)))

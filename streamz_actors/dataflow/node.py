@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.guard import STRICT
 from streamz_actors.dataflow.late import Late
-from streamz_actors.dataflow.policies import Final
+from streamz_actors.dataflow.policies import Final, Policy
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.serde.schema import Schema
 
@@ -30,6 +31,11 @@ class Place(Protocol):
     @property
     def states(self) -> Mapping[str, Any]:
         """The task's table states by name, and those of global tables."""
+        ...
+
+    @property
+    def on_error(self) -> Policy:
+        """What the application does with a record on which something fails, where nothing else is said."""
         ...
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
@@ -60,6 +66,10 @@ class Operator(ABC):
     """Set by the task where the node has no children: then `process` need not make rows, and may give None."""
     olds = False
     """Set by the task where a node below reads what each key held before (`SubTopology.olds`)."""
+    guard = STRICT
+    """Set by the task: what it does with rows on which something fails."""
+    repeatable = False
+    """Whether `process` raises before anything has changed: so that it may be called again, row by row."""
 
     @abstractmethod
     async def process(self, batch: Batch) -> Batch | None:
@@ -222,7 +232,7 @@ class Node:
     """Its rows are new values of a table: of several of one key, whoever can wait needs only the last."""
     agent: bool = False
     policy: Final | None = None
-    """What it does with a row that it can't work on, where it says so itself: agents say it elsewhere."""
+    """What is done with a row that it can't work on; None: as the nodes above say, else as the application does."""
     named_tables: tuple[str, ...] | None = None
     """Of an agent: the tables its body uses; None: all that nobody names."""
 

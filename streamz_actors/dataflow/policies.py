@@ -1,10 +1,10 @@
-"""What happens to an event whose handling failed: values that are declared here and carried out by agents and tasks."""
+"""What happens to a record on which something failed: declared with these values, carried out by agents and tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamz_actors.errors import ConfigError
+from streamz_actors.errors import ConfigError, TopologyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Retry:
     max_backoff: float = 60.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.then, Fail | Skip | DeadLetter):
+            raise ConfigError(f"Retry(then={self.then!r}): after the last attempt come Fail(), Skip() or DeadLetter()")
         if self.attempts < 1:
             raise ConfigError(
                 f"Retry(attempts={self.attempts}): at least one retry is needed; use Skip() or DeadLetter() for none"
@@ -53,3 +55,25 @@ class Retry:
 
 Final = Fail | Skip | DeadLetter
 Policy = Fail | Skip | DeadLetter | Retry
+
+NAMED: Mapping[str, Policy] = {"fail": Fail(), "skip": Skip(), "dead_letter": DeadLetter(), "retry": Retry()}
+"""As settings name them."""
+
+
+def name_of(policy: Any) -> Any:
+    """How settings name the kind of a policy; anything else as it is."""
+    return next((name for name, each in NAMED.items() if type(each) is type(policy)), policy)
+
+
+def last_word(policy: Policy) -> Final:
+    """What is done with a record for good."""
+    return policy.then if isinstance(policy, Retry) else policy
+
+
+def checked_last(policy: Any, where: str, instead: str) -> Final:
+    """A policy of a place where nothing can be tried again. Raises TopologyError; `instead`: why."""
+    if isinstance(policy, Retry):
+        raise TopologyError(f"{where}: Retry(...) is not for here: {instead}")
+    if not isinstance(policy, Fail | Skip | DeadLetter):
+        raise TopologyError(f"{where} takes Fail(), Skip() or DeadLetter(), not {policy!r}")
+    return policy

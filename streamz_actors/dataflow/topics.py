@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Generic, Literal, TypeVar, get_args
 
 from streamz_actors.dataflow.context import Link
-from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
+from streamz_actors.dataflow.policies import Final, checked_last
 from streamz_actors.errors import TopologyError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.types import Headers, RecordMetadata
@@ -41,7 +41,8 @@ class Topic(Generic[K, V]):
     retention: float | timedelta | None = None
     config: Mapping[str, str] = field(default_factory=dict)
     timestamp: Callable[[V], int | datetime] | None = None
-    on_decode_error: Final = Fail()
+    on_decode_error: Final | None = None
+    """None: as the application does with what fails."""
     on_timestamp_error: OnTimestampError | None = None
     internal: bool = False
     """Made and owned by the application: a repartition topic, a changelog, dead letters, replies."""
@@ -49,11 +50,9 @@ class Topic(Generic[K, V]):
     def __post_init__(self) -> None:
         if not self.names:
             raise TopologyError("a topic needs at least one name")
-        if not isinstance(self.on_decode_error, Fail | Skip | DeadLetter):
-            raise TopologyError(
-                f"topic {self.names[0]!r}: on_decode_error takes Fail(), Skip() or DeadLetter(), "
-                f"not {self.on_decode_error!r}"
-            )
+        if self.on_decode_error is not None:
+            why = "the bytes stay what they are"
+            checked_last(self.on_decode_error, f"topic {self.names[0]!r}: on_decode_error", why)
         if self.on_timestamp_error is not None and self.on_timestamp_error not in get_args(OnTimestampError):
             raise TopologyError(
                 f"topic {self.names[0]!r}: on_timestamp_error={self.on_timestamp_error!r} is none of "

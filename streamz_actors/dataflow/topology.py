@@ -6,6 +6,7 @@ from typing import Any
 
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.node import Node, Operator, Place, SourceNode, StoreSpec
+from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import TopologyError
 from streamz_actors.serde.schema import Schema
@@ -75,7 +76,9 @@ class TopologyBuilder:
         self.topics.append(topic)
         return topic
 
-    def source(self, topic: Topic[Any, Any], *, flexible: bool = False) -> SourceNode:
+    def source(
+        self, topic: Topic[Any, Any], *, flexible: bool = False, policy: Final | None = None
+    ) -> SourceNode:
         """The one source node of a topic: a topic read in several places is consumed once."""
         key = str(topic)
         if key not in self.sources:
@@ -86,7 +89,14 @@ class TopologyBuilder:
                         f"topic {name!r} is read alone and as a part of {clash.topic}: read each topic in one way"
                     )
             node = SourceNode(
-                key, "source", _no_operator, topic=topic, flexible=flexible, reads_keys=False, reads_values=False
+                key,
+                "source",
+                _no_operator,
+                topic=topic,
+                flexible=flexible,
+                reads_keys=False,
+                reads_values=False,
+                policy=policy,
             )
             self.add(node)
             self.sources[key] = node

@@ -8,9 +8,7 @@ from itertools import compress
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
-from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
-from streamz_actors.errors import EncodeError, StreamzError
 from streamz_actors.stores.logged import Held, LoggedStore
 
 Function = Callable[..., Any]
@@ -82,6 +80,8 @@ class Count(Operator):
     as an object in its entry.)
     """
 
+    repeatable = True
+
     def __init__(self, state: Any, spec: StoreSpec) -> None:
         self._logged: LoggedStore = state.logged
         self._spec = spec
@@ -124,6 +124,8 @@ class Count(Operator):
 class Fold(Operator):
     """`step` takes (key, value, aggregate). Without an initializer a key's first value is its first aggregate."""
 
+    repeatable = True
+
     def __init__(
         self,
         what: str,
@@ -136,18 +138,10 @@ class Fold(Operator):
         self._logged: LoggedStore = state.logged
         self._what, self._spec = what, spec
         self._initializer, self._step, self._asynchronous = initializer, step, asynchronous
-        self._row = 0
 
     async def process(self, batch: Batch) -> Batch | None:
         results = Results()
-        try:
-            await self._fold(batch, results)
-        except EncodeError as error:
-            raise batch.misfit(f"{self._what}: value", self._row, error) from error
-        except StreamzError:
-            raise
-        except Exception as error:
-            raise failure(self._what, batch, self._row, error) from error
+        await self._fold(batch, results)
         return results.changes(batch, self._spec, self.olds)
 
     async def _fold(self, batch: Batch, results: Results) -> None:
@@ -156,25 +150,29 @@ class Fold(Operator):
         raw_keys = batch.encoded_keys(self._spec.key_schema)
         logged.load(raw_keys)
         keys = raw_keys if initializer is None else batch.keys
-        self._row = -1
+        row = -1
         for raw, key, value, timestamp in zip(raw_keys, keys, batch.values, batch.timestamps, strict=True):
-            self._row += 1
+            row += 1
             if raw is None or value is None:
                 continue
             before = find(raw)
             old = value_of(before)
             if old is not None and before[2] > timestamp:
                 timestamp = before[2]
-            if old is None and initializer is None:
-                new = value
-            else:
-                new = step(key, value, initializer() if old is None and initializer is not None else old)
-                if asynchronous:
-                    new = await new
-            put(raw, new, timestamp)
+            try:
+                if old is None and initializer is None:
+                    new = value
+                else:
+                    new = step(key, value, initializer() if old is None and initializer is not None else old)
+                    if asynchronous:
+                        new = await new
+                put(raw, new, timestamp)
+            except Exception as error:
+                self.guard.failed(self._what, batch, row, error)
+                continue
             if silent:
                 continue
-            results.rows.append(self._row)
+            results.rows.append(row)
             results.values.append(new)
             results.timestamps.append(timestamp)
             if olds:

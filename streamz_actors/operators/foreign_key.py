@@ -30,7 +30,7 @@ from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
 from streamz_actors.dataflow.topics import Topic
-from streamz_actors.errors import EncodeError, TopologyError
+from streamz_actors.errors import EncodeError, StreamzError, TopologyError
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.shared import Shared
@@ -120,6 +120,8 @@ def subscribe(parent: Node, name: str, how: ForeignKey) -> Node:
 class Subscribe(Operator):
     """Gives on the results that are known without an answer."""
 
+    repeatable = True
+
     def __init__(self, how: ForeignKey, collector: Collector) -> None:
         self._how, self._collector = how, collector
         self._extract, self._join = how.extracting, how.joining
@@ -127,13 +129,22 @@ class Subscribe(Operator):
     async def process(self, batch: Batch) -> Batch | None:
         news, olds = batch.values, batch.olds or [None] * len(batch)
         wanted = await foreign_keys(self._how, self._extract, batch, news)
-        unwanted = await foreign_keys(self._how, self._extract, batch, olds)
-        self._ask(batch, wanted, unwanted)
+        unwanted = await self._before(batch, olds)
         alone = [
             foreign is None and (new is not None or old is not None)
             for foreign, new, old in zip(wanted, news, olds, strict=True)
         ]
-        return await self._unmatched(batch.select(alone)) if any(alone) else None
+        known = await self._unmatched(batch.select(alone)) if any(alone) else None
+        self._ask(batch, wanted, unwanted)
+        return known
+
+    async def _before(self, batch: Batch, olds: Column) -> list[bytes | None]:
+        try:
+            return await foreign_keys(self._how, self._extract, batch, olds)
+        except StreamzError:
+            if self.guard.stops or len(batch) > 1:  # of several, each is asked on its own again
+                raise
+            return [None]  # it was given up when it came, and has asked for nothing
 
     def _ask(self, batch: Batch, wanted: list[bytes | None], unwanted: list[bytes | None]) -> None:
         topic = self._how.asking
@@ -211,6 +222,8 @@ def subscriptions(parent: Node, name: str, how: ForeignKey, right: Lookup, spec:
 
 
 class Subscriptions(Operator):
+    repeatable = True
+
     def __init__(self, how: ForeignKey, read: ReadDated, subscribers: Subscribers, collector: Collector) -> None:
         self._how, self._read, self._subscribers, self._collector = how, read, subscribers, collector
 
@@ -293,6 +306,8 @@ def responses(parent: Node, name: str, how: ForeignKey, left: Lookup) -> Node:
 class Responses(Operator):
     """Lets pass what is about the foreign key that the left row has now, joined with that row."""
 
+    repeatable = True
+
     def __init__(self, how: ForeignKey, read: Read) -> None:
         self._how, self._read = how, read
         self._extract, self._join = how.extracting, how.joining
@@ -362,18 +377,20 @@ class Results(Operator):
         olds: Column = []
         for row, (raw, value, timestamp) in enumerate(zip(raw_keys, batch.values, batch.timestamps, strict=True)):
             old = logged.get(raw)
-            moved = value is not None or old is not None
+            moved = (value is not None or old is not None) and self._put(batch, row, raw, value, timestamp)
             changed.append(moved)
             if moved:
                 olds.append(old)
-                self._put(batch, row, raw, value, timestamp)
         if not olds:
             return None
         kept = batch if all(changed) else batch.select(changed)
         return kept.replace(olds=olds) if self.olds else kept
 
-    def _put(self, batch: Batch, row: int, raw: bytes | None, value: Any, timestamp: int) -> None:
+    def _put(self, batch: Batch, row: int, raw: bytes | None, value: Any, timestamp: int) -> bool:
+        """Whether it could be written."""
         try:
             self._logged.put(raw, value, timestamp)
         except EncodeError as error:
-            raise batch.misfit("value", row, error) from error
+            self.guard.failed(f"join {self._spec.name!r}", batch, row, error)
+            return False
+        return True

@@ -276,7 +276,8 @@ class JoinStreams(Operator):
         if not results.rows:
             return None
         out = results.batch(batch, join.key, join.result)
-        return out.replace(values=(await self._call(out, results.lefts, results.rights), join.result))
+        out, values = await self._call.kept(self.guard, out, results.lefts, results.rights)
+        return out.replace(values=(values, join.result))
 
     def _join_rows(self, batch: Batch, results: Results) -> int:
         """Gives the stream time after the rows."""

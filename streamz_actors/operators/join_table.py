@@ -88,6 +88,8 @@ def join_table(
 class JoinTable(Operator):
     """A row without a value is dropped, and one that finds nothing; a left join gives that one None."""
 
+    repeatable = True
+
     def __init__(self, read: Read, call: Call, value: Schema[Any], left: bool) -> None:
         self._read, self._call, self._value, self._left = read, call, value, left
 

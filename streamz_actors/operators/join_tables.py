@@ -14,7 +14,7 @@ from streamz_actors.dataflow.calls import Call, over_columns
 from streamz_actors.dataflow.keeping import keep
 from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec, is_async
-from streamz_actors.errors import TopologyError
+from streamz_actors.errors import StreamzError, TopologyError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import NEVER
 
@@ -156,6 +156,8 @@ class JoinChanges(Operator):
     the other one has gone already. (Kafka Streams never deletes the result of a table joined with itself.)
     """
 
+    repeatable = True
+
     def __init__(self, how: Joining, read: ReadDated, left: bool, needed: bool, twins: bool) -> None:
         self._how, self._read, self._left, self._needed, self._twins = how, read, left, needed, twins
 
@@ -167,7 +169,7 @@ class JoinChanges(Operator):
                 return None
             batch = batch.select(kept)
             others, times = list(compress(others, kept)), list(compress(times, kept))
-        olds = await self._with(batch, batch.olds or [None] * len(batch), others) if self.olds else None
+        olds = await self._before(batch, others) if self.olds else None
         return batch.replace(
             values=(await self._with(batch, batch.values, others), self._how.value),
             timestamps=_later(batch.timestamps, _times(others, times)),
@@ -191,6 +193,14 @@ class JoinChanges(Operator):
             for other, new, old in zip(others, news, olds, strict=True)
         ]
 
+    async def _before(self, batch: Batch, others: Column) -> Column:
+        try:
+            return await self._with(batch, batch.olds or [None] * len(batch), others)
+        except StreamzError:
+            if self.guard.stops or len(batch) > 1:  # of several, each is asked on its own again
+                raise
+            return [None]  # what it was made from was given up when it came
+
     async def _with(self, batch: Batch, values: Column, others: Column) -> Column:
         lefts, rights = (values, others) if self._left else (others, values)
         return await _join(self._how, batch, lefts, rights)
@@ -211,6 +221,8 @@ def joined(parents: tuple[Node, ...], name: str, kind: str, spec: StoreSpec | No
 
 
 class Joined(Operator):
+    repeatable = True
+
     def __init__(self, state: Any) -> None:
         self._state = state
 

@@ -17,7 +17,6 @@ from streamz_actors.dataflow.context import aside
 from streamz_actors.dataflow.node import Leg, Node, Operator, Place, is_async
 from streamz_actors.dataflow.pacing import Limits, Pace
 from streamz_actors.dataflow.policies import Fail
-from streamz_actors.dataflow.policies import Final as LastWord
 from streamz_actors.errors import StreamzError, TopologyError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.types import TopicPartition
@@ -277,7 +276,7 @@ class MapAsync(Operator, Leg):
 
     def _give_up(self, taken: Taken, row: int, error: BaseException, attempts: int) -> None:
         """Raises what ends the task: HandlerError under `Fail`."""
-        policy: LastWord = Fail() if self._limits.retry is None else self._limits.retry.then
+        policy = self.guard.policy
         if isinstance(policy, Fail) and not isinstance(error, StreamzError):
             error = failure(self._what, taken.batch, row, error)
         self._place.give_up(self._what, policy, taken.batch, row, error, attempts)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from streamz_actors.dataflow.batch import Batch, Column
-from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.node import Node, Operator, Place, is_async
 from streamz_actors.errors import HandlerError, StreamzError, TopologyError, UsageError
 from streamz_actors.serde.schema import Schema
@@ -83,9 +82,15 @@ class ProcessorContext:
 
     # -- for the operator
 
-    def look_at(self, batch: Batch, row: int) -> None:
+    def look_at(self, batch: Batch, row: int) -> int:
+        """How many rows were forwarded before this one."""
         self._origin, self._offset, self.timestamp = batch.origin, batch.offsets[row], batch.timestamps[row]
         self._headers = () if batch.headers is None else batch.headers[row]
+        return len(self._rows)
+
+    def take_back(self, before: int) -> None:
+        """Rows that were forwarded since go nowhere."""
+        del self._rows[before:]
 
     def due(self, clock: str, now: int) -> list[Schedule]:
         """What is due, the longest overdue first."""
@@ -133,15 +138,13 @@ class Process(Operator):
 
     async def process(self, batch: Batch) -> Batch | None:
         context, function = self._context, self._processor.process
-        row = 0
-        try:
-            for row, (key, value) in enumerate(zip(batch.keys, batch.values, strict=True)):
-                context.look_at(batch, row)
+        for row, (key, value) in enumerate(zip(batch.keys, batch.values, strict=True)):
+            before = context.look_at(batch, row)
+            try:
                 function(key, value)
-        except StreamzError:
-            raise
-        except Exception as error:
-            raise failure(self._what, batch, row, error) from error
+            except Exception as error:
+                self.guard.failed(self._what, batch, row, error)
+                context.take_back(before)
         return context.forwarded(self._key, self._value)
 
     def advance(self, now: int, stream_time: int) -> Batch | None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import Call, failure, over_columns
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
-from streamz_actors.errors import EncodeError, StreamzError
+from streamz_actors.errors import StreamzError
 from streamz_actors.serde.packed import packed
 from streamz_actors.serde.schema import Schema
 from streamz_actors.stores.logged import LoggedStore
@@ -70,11 +70,13 @@ def group_by(parent: Node, name: str, selector: Function, key: Schema[Any], chan
 class GroupBy(Operator):
     """A pair without a key or without a value belongs to no group."""
 
+    repeatable = True
+
     def __init__(self, what: str, call: Call, key: Schema[Any], change: Schema[Any]) -> None:
         self._what, self._call, self._key, self._change = what, call, key, change
 
     async def process(self, batch: Batch) -> Batch | None:
-        was_in, was = await self._selected(batch, batch.olds or [None] * len(batch))
+        was_in, was = await self._before(batch)
         is_in, now = await self._selected(batch, batch.values)
         rows: list[int] = []
         groups: list[bytes | None] = []
@@ -91,6 +93,14 @@ class GroupBy(Operator):
                     groups.append(group)
                     changes.append(change)
         return self._changes(batch, rows, groups, changes) if rows else None
+
+    async def _before(self, batch: Batch) -> tuple[list[bytes | None], Column]:
+        try:
+            return await self._selected(batch, batch.olds or [None] * len(batch))
+        except StreamzError:
+            if self.guard.stops or len(batch) > 1:  # of several, each is asked on its own again
+                raise
+            return [None], [None]  # it was given up when it came, and is in no group
 
     async def _selected(self, batch: Batch, values: Column) -> tuple[list[bytes | None], Column]:
         """Columns of encoded groups, None for no group, and of what counts for them."""
@@ -187,48 +197,50 @@ def revise(parent: Node, spec: StoreSpec, how: Revising) -> Node:
 class Revise(Operator):
     """A result has the later time of the change and of what it revises; one that revises nothing that of the change."""
 
+    repeatable = True
+
     def __init__(self, how: Revising, state: Any, spec: StoreSpec) -> None:
         self._how, self._spec = how, spec
         self._logged: LoggedStore = state.logged
-        self._row = 0
 
     async def process(self, batch: Batch) -> Batch | None:
         values: Column = []
         timestamps: list[int] = []
         olds: Column = []
-        try:
-            await self._revise(batch, values, timestamps, olds)
-        except EncodeError as error:
-            raise batch.misfit(f"{self._how.what}: value", self._row, error) from error
-        except StreamzError:
-            raise
-        except Exception as error:
-            raise failure(self._how.what, batch, self._row, error) from error
+        if gone := await self._revise(batch, values, timestamps, olds):
+            batch = batch.select([row not in gone for row in range(len(batch))])
         return batch.replace(
             values=(values, self._spec.value_schema), timestamps=timestamps, olds=olds if self.olds else None
         )
 
-    async def _revise(self, batch: Batch, values: Column, timestamps: list[int], olds: Column) -> None:
+    async def _revise(self, batch: Batch, values: Column, timestamps: list[int], olds: Column) -> set[int]:
+        """The rows on which a function failed: their groups stay as they were."""
+        gone: set[int] = set()
         logged = self._logged
         find, value_of, put = logged.find, logged.value, logged.put
         raw_keys = batch.encoded_keys(self._spec.key_schema)
         logged.load(raw_keys)
-        self._row = -1
-        for raw, key, (new, old), timestamp in zip(raw_keys, batch.keys, batch.values, batch.timestamps, strict=True):
-            self._row += 1
+        columns = zip(raw_keys, batch.keys, batch.values, batch.timestamps, strict=True)
+        for row, (raw, key, (new, old), timestamp) in enumerate(columns):
             held = find(raw)  # type: ignore[arg-type]  # a group has a key
             before = value_of(held)
-            after = before if old is None or before is None else await self._without(key, old, before)
-            if new is not None:
-                after = await self._with(key, new, after)
             if before is not None and held[2] > timestamp:
                 timestamp = held[2]
-            put(raw, after, timestamp)  # type: ignore[arg-type]  # as above
+            try:
+                after = before if old is None or before is None else await self._without(key, old, before)
+                if new is not None:
+                    after = await self._with(key, new, after)
+                put(raw, after, timestamp)  # type: ignore[arg-type]  # as above
+            except Exception as error:
+                self.guard.failed(self._how.what, batch, row, error)
+                gone.add(row)
+                continue
             values.append(after)
             timestamps.append(timestamp)
             if self.olds:
                 # Decoded anew where a function may have changed what it was given.
                 olds.append(value_of(held))
+        return gone
 
     async def _without(self, key: Any, value: Any, aggregate: Any) -> Any:
         how = self._how

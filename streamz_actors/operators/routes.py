@@ -6,6 +6,7 @@ from typing import Any
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.calls import Call, over_columns
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
+from streamz_actors.dataflow.policies import Final
 
 NO_BRANCH = -1
 
@@ -35,6 +36,8 @@ def split(parent: Node, name: str, predicates: Sequence[Callable[..., Any]], *, 
 
 
 class Split(Operator):
+    repeatable = True
+
     def __init__(self, calls: Sequence[Call], default: int) -> None:
         self._calls, self._default = calls, default
 
@@ -52,6 +55,11 @@ class Split(Operator):
                 break
             rest = batch.take(open_rows)
         return batch.marked(branches)
+
+
+def policy(parent: Node, name: str, final: Final) -> Node:
+    """Says what is done below with rows on which something fails."""
+    return Node(name, "on_error", lambda _: Pass(), (parent,), reads_keys=False, reads_values=False, policy=final)
 
 
 def branch(parent: Node, name: str, number: int) -> Node:

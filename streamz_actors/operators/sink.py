@@ -24,6 +24,8 @@ def send_to(parent: Node, name: str, topic: Topic[Any, Any], key: Schema[Any], v
 
 
 class Sink(Operator):
+    repeatable = True
+
     def __init__(self, topic: Topic[Any, Any], collector: Collector) -> None:
         self._topic, self._name, self._collector = topic, topic.name, collector
 
@@ -57,6 +59,8 @@ def repartition(
 
 class Repartition(Operator):
     """A sink that leaves out rows without a key, which belong to no partition."""
+
+    repeatable = True
 
     def __init__(self, sink: Sink, key: Schema[Any], nulls_kept: bool) -> None:
         self._sink, self._key, self._nulls_kept = sink, key, nulls_kept

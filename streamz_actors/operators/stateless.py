@@ -1,10 +1,12 @@
 """Row by row: map, flat_map, filter, select_key, peek, foreach. Declaration and behaviour side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import compress
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
-from streamz_actors.dataflow.calls import Call, failure, over_columns
+from streamz_actors.dataflow.calls import Call, over_columns
+from streamz_actors.dataflow.guard import Guard
 from streamz_actors.dataflow.node import Node, Operator, is_async
 from streamz_actors.serde.schema import Schema
 
@@ -15,29 +17,40 @@ Function = Callable[..., Any]
 
 
 def map_pairs(parent: Node, name: str, function: Function, key: Schema[Any], value: Schema[Any]) -> Node:
-    what = f"map {name!r}"
-    call = over_columns(function, what)
-    return Node(name, "map", lambda _: Map(what, call, key, value), (parent,), asynchronous=is_async(function))
+    call = over_columns(function, f"map {name!r}")
+    return Node(name, "map", lambda _: Map(call, key, value), (parent,), asynchronous=is_async(function))
 
 
 class Map(Operator):
-    def __init__(self, what: str, call: Call, key: Schema[Any], value: Schema[Any]) -> None:
-        self._what, self._call, self._key, self._value = what, call, key, value
+    def __init__(self, call: Call, key: Schema[Any], value: Schema[Any]) -> None:
+        self._call, self._key, self._value = call, key, value
 
     async def process(self, batch: Batch) -> Batch:
-        keys: Column = []
-        values: Column = []
+        batch, pairs = await self._call.kept(self.guard, batch, batch.keys, batch.values)
         try:
-            for key, value in await self._call(batch, batch.keys, batch.values):
-                keys.append(key)
-                values.append(value)
-        except (TypeError, ValueError) as error:
-            raise failure(self._what, batch, len(keys), _no_pair(error)) from error
+            columns = _apart(pairs)
+        except (TypeError, ValueError):
+            there = [_is_pair(self.guard, self._call.what, batch, row, pair) for row, pair in enumerate(pairs)]
+            batch, columns = batch.select(there), _apart(compress(pairs, there))
+        keys, values = columns
         return batch.replace(keys=(keys, self._key), values=(values, self._value))
 
 
-def _no_pair(error: Exception) -> TypeError:
-    return TypeError(f"the function must give (key, value) pairs: {error}")
+def _apart(pairs: Iterable[Any]) -> tuple[Column, Column]:
+    keys: Column = []
+    values: Column = []
+    for key, value in pairs:
+        keys.append(key)
+        values.append(value)
+    return keys, values
+
+
+def _is_pair(guard: Guard, what: str, batch: Batch, row: int, given: Any) -> bool:
+    """One that is none has failed."""
+    fine = isinstance(given, tuple | list) and len(given) == 2
+    if not fine:
+        guard.failed(what, batch, row, TypeError(f"the function must give (key, value) pairs, not {given!r:.100}"))
+    return fine
 
 
 # -- map_values: (value) → value
@@ -60,50 +73,54 @@ class MapValues(Operator):
         self._call, self._value = call, value
 
     async def process(self, batch: Batch) -> Batch:
-        return batch.replace(values=(await self._call(batch, batch.values), self._value))
+        batch, values = await self._call.kept(self.guard, batch, batch.values)
+        return batch.replace(values=(values, self._value))
 
 
 # -- flat_map: (key, value) → iterable of (key, value)
 
 
 def flat_map(parent: Node, name: str, function: Function, key: Schema[Any], value: Schema[Any]) -> Node:
-    what = f"flat_map {name!r}"
-    call = over_columns(function, what)
-    return Node(name, "flat_map", lambda _: FlatMap(what, call, key, value), (parent,), asynchronous=is_async(function))
+    call = over_columns(function, f"flat_map {name!r}")
+    return Node(name, "flat_map", lambda _: FlatMap(call, key, value), (parent,), asynchronous=is_async(function))
 
 
 class FlatMap(Operator):
-    def __init__(self, what: str, call: Call, key: Schema[Any], value: Schema[Any]) -> None:
-        self._what, self._call, self._key, self._value = what, call, key, value
+    def __init__(self, call: Call, key: Schema[Any], value: Schema[Any]) -> None:
+        self._call, self._key, self._value = call, key, value
 
     async def process(self, batch: Batch) -> Batch | None:
-        rows, pairs = flattened(self._what, batch, await self._call(batch, batch.keys, batch.values))
+        batch, results = await self._call.kept(self.guard, batch, batch.keys, batch.values)
+        rows, pairs = flattened(self.guard, self._call.what, batch, results)
+        try:
+            columns = _apart(pairs)
+        except (TypeError, ValueError):
+            rows, pairs = self._only_pairs(batch, rows, pairs)
+            columns = _apart(pairs)
         if not rows:
             return None
-        try:
-            keys = [key for key, _ in pairs]
-            values = [value for _, value in pairs]
-        except (TypeError, ValueError) as error:
-            raise failure(self._what, batch, rows[_first_odd(pairs)], _no_pair(error)) from error
+        keys, values = columns
         return batch.take(rows).replace(keys=(keys, self._key), values=(values, self._value))
 
+    def _only_pairs(self, batch: Batch, rows: list[int], items: Column) -> tuple[list[int], Column]:
+        """Of a row that gave anything else, nothing goes on."""
+        what = self._call.what
+        odd = {row for row, item in zip(rows, items, strict=True) if not _is_pair(self.guard, what, batch, row, item)}
+        there = [row not in odd for row in rows]
+        return list(compress(rows, there)), list(compress(items, there))
 
-def _first_odd(pairs: Column) -> int:
-    """The first of the rows that is no pair."""
-    return next(index for index, pair in enumerate(pairs) if not isinstance(pair, tuple | list) or len(pair) != 2)
 
-
-def flattened(what: str, batch: Batch, results: Column) -> tuple[list[int], Column]:
+def flattened(guard: Guard, what: str, batch: Batch, results: Column) -> tuple[list[int], Column]:
     """What the functions gave, in one column, with the row that each came from; a generator runs only here."""
     rows: list[int] = []
     items: Column = []
-    index = 0
-    try:
-        for index, result in enumerate(results):
+    for index, result in enumerate(results):
+        try:
             items.extend(result)
-            rows.extend([index] * (len(items) - len(rows)))
-    except Exception as error:
-        raise failure(what, batch, index, error) from error
+        except Exception as error:
+            guard.failed(what, batch, index, error)
+            del items[len(rows) :]
+        rows.extend([index] * (len(items) - len(rows)))
     return rows, items
 
 
@@ -111,12 +128,11 @@ def flattened(what: str, batch: Batch, results: Column) -> tuple[list[int], Colu
 
 
 def flat_map_values(parent: Node, name: str, function: Function, value: Schema[Any]) -> Node:
-    what = f"flat_map_values {name!r}"
-    call = over_columns(function, what)
+    call = over_columns(function, f"flat_map_values {name!r}")
     return Node(
         name,
         "flat_map_values",
-        lambda _: FlatMapValues(what, call, value),
+        lambda _: FlatMapValues(call, value),
         (parent,),
         reads_keys=False,
         asynchronous=is_async(function),
@@ -124,11 +140,12 @@ def flat_map_values(parent: Node, name: str, function: Function, value: Schema[A
 
 
 class FlatMapValues(Operator):
-    def __init__(self, what: str, call: Call, value: Schema[Any]) -> None:
-        self._what, self._call, self._value = what, call, value
+    def __init__(self, call: Call, value: Schema[Any]) -> None:
+        self._call, self._value = call, value
 
     async def process(self, batch: Batch) -> Batch | None:
-        rows, values = flattened(self._what, batch, await self._call(batch, batch.values))
+        batch, results = await self._call.kept(self.guard, batch, batch.values)
+        rows, values = flattened(self.guard, self._call.what, batch, results)
         return batch.take(rows).replace(values=(values, self._value)) if rows else None
 
 
@@ -146,7 +163,7 @@ class Filter(Operator):
         self._call, self._negated = call, negated
 
     async def process(self, batch: Batch) -> Batch | None:
-        mask = await self._call(batch, batch.keys, batch.values)
+        batch, mask = await self._call.kept(self.guard, batch, batch.keys, batch.values)
         if self._negated:
             mask = [not row for row in mask]
         if all(mask):
@@ -167,7 +184,8 @@ class SelectKey(Operator):
         self._call, self._key = call, key
 
     async def process(self, batch: Batch) -> Batch:
-        return batch.replace(keys=(await self._call(batch, batch.keys, batch.values), self._key))
+        batch, keys = await self._call.kept(self.guard, batch, batch.keys, batch.values)
+        return batch.replace(keys=(keys, self._key))
 
 
 # -- peek, foreach: (key, value) → nothing
@@ -185,5 +203,5 @@ class Look(Operator):
         self._call, self._last = call, last
 
     async def process(self, batch: Batch) -> Batch | None:
-        await self._call(batch, batch.keys, batch.values)
+        batch, _ = await self._call.kept(self.guard, batch, batch.keys, batch.values)
         return None if self._last else batch

@@ -28,6 +28,8 @@ class Update(Operator):
     time: a late record replaces a newer one, as in Kafka Streams' unversioned tables.
     """
 
+    repeatable = True
+
     def __init__(self, state: Any, spec: StoreSpec, *, keep_values: bool) -> None:
         self._logged, self._spec, self._keep_values = state.logged, spec, keep_values
 

@@ -13,6 +13,7 @@ from streamz_actors.dataflow.calls import Call
 from streamz_actors.dataflow.keeping import keep
 from streamz_actors.dataflow.lookups import Lookup, Read, ReadDated
 from streamz_actors.dataflow.node import Node, Operator, Place, StoreSpec
+from streamz_actors.errors import StreamzError
 from streamz_actors.serde.schema import Schema
 
 
@@ -109,6 +110,8 @@ class View(Operator):
     value that is filtered out is a tombstone, as in Kafka Streams.
     """
 
+    repeatable = True
+
     def __init__(self, derive: Derive, value: Schema[Any], state: Any, *, drops_nothings: bool) -> None:
         self._derive, self._value, self._state, self._drops_nothings = derive, value, state, drops_nothings
 
@@ -128,4 +131,9 @@ class View(Operator):
     async def _before(self, batch: Batch) -> Column:
         if batch.olds is None:
             return [None] * len(batch)
-        return await self._derive(batch, batch.olds)
+        try:
+            return await self._derive(batch, batch.olds)
+        except StreamzError:
+            if self.guard.stops or len(batch) > 1:  # of several, each is asked on its own again
+                raise
+            return [None]  # what it was made from was given up when it came

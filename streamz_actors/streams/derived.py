@@ -5,6 +5,7 @@ from functools import partial
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
+from streamz_actors.dataflow.building import policy_of
 from streamz_actors.dataflow.lookups import Lookup
 from streamz_actors.dataflow.node import Node, StoreSpec
 from streamz_actors.dataflow.topology import TopologyBuilder
@@ -93,10 +94,10 @@ def joined_by_foreign_key(
     )
     lefts, rights = left.node, right.node
     known = builder.add(foreign_key.subscribe(lefts, label, how))
-    asked = builder.source(how.asking, flexible=True)
+    asked = builder.source(how.asking, flexible=True, policy=policy_of(lefts))
     builder.add(foreign_key.subscriptions(asked, label, how, right.reading, wanted))
     builder.add(foreign_key.followed(rights, label, how, wanted))
-    answered = builder.source(how.answering, flexible=True)
+    answered = builder.source(how.answering, flexible=True, policy=policy_of(lefts))
     answers = builder.add(foreign_key.responses(answered, label, how, left.reading))
     return spec, builder.add(foreign_key.results((known, answers), spec, kind))
 
@@ -186,7 +187,7 @@ class Regrouped:
         topic = builder.internal_topic(name, "repartition", key, change, config=FOREVER)
         grouped = builder.add(regroup.group_by(self._table.node, name, self._selector, key, change))
         builder.add(sink.repartition(grouped, name, topic, key, change, sink.Nulls()))
-        return builder.source(topic, flexible=True)
+        return builder.source(topic, flexible=True, policy=policy_of(self._table.node))
 
 
 # -- changes held back

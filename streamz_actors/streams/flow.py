@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
+from streamz_actors.dataflow.building import policy_of
 from streamz_actors.dataflow.node import Node
+from streamz_actors.dataflow.policies import Final, checked_last
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
-from streamz_actors.operators import sink, stateless
+from streamz_actors.operators import routes, sink, stateless
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.naming import checked, path
 
@@ -47,6 +49,15 @@ class Flow(Generic[K, V]):
         return type(self)(
             self.builder, node, name, self.key_schema, self.value_schema, rekeyed=self.rekeyed, nulls=self.nulls
         )
+
+    def on_error(self, policy: Final) -> Self:
+        """The same records; says what becomes of those on which an operator behind fails: `Skip()`, `DeadLetter()`, or
+        `Fail()`. It holds up to the next `on_error`, or topic of the user's; without it, as the application says.
+        """
+        name = path(self.name, "on_error")
+        why = "an operator is called once: use map_async(..., retry=) or an agent"
+        final = checked_last(policy, f"on_error of stream {self.name!r}", why)
+        return self.same(self.builder.add(routes.policy(self.node, name, final)), name)
 
     def filter(self, predicate: Callable[[K, V], object]) -> Self:
         """The records for which `predicate(key, value)` holds. It must not change them."""
@@ -96,5 +107,5 @@ class Flow(Generic[K, V]):
         topic = self.builder.internal_topic(name, "repartition", key, value, config=FOREVER, partitions=partitions)
         nulls = sink.Nulls()
         self.builder.add(sink.repartition(self.node, name, topic, self.key_schema, self.value_schema, nulls))
-        node = self.builder.source(topic, flexible=True)
+        node = self.builder.source(topic, flexible=True, policy=policy_of(self.node))
         return type(self)(self.builder, node, self.name, key, value, nulls=nulls)

@@ -26,10 +26,10 @@ class Wrong(NamedTuple):
 
 
 class EventTime:
-    """Of one topic at one partition. `now` is the wall clock, in ms."""
+    """Of one topic at one partition. `now` is the wall clock, in ms; `policy` that of records that cannot be read."""
 
-    def __init__(self, topic: Topic[Any, Any], now: Callable[[], int]) -> None:
-        self._topic, self._now = topic, now
+    def __init__(self, topic: Topic[Any, Any], now: Callable[[], int], policy: LastWord) -> None:
+        self._topic, self._now, self._on_decode_error = topic, now, policy
         self._highest = NONE
         """The partition's time: the highest of its records so far; kept where somebody asks for it."""
 
@@ -85,4 +85,4 @@ class EventTime:
     def _policy(self, *, raised: bool) -> LastWord:
         if self._topic.on_timestamp_error == "fail":
             return Fail()
-        return self._topic.on_decode_error if raised and self._topic.on_timestamp_error is None else Skip()
+        return self._on_decode_error if raised and self._topic.on_timestamp_error is None else Skip()

@@ -1,17 +1,18 @@
 """What becomes of a record that failed for good: it stops the worker, is skipped, or goes to the dead letters."""
 
 import logging
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.dead_letters import Why
 from streamz_actors.dataflow.late import Late
-from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Skip
+from streamz_actors.dataflow.policies import DeadLetter, Fail, Final, Policy, Skip
 from streamz_actors.errors import EncodeError, HandlerError
+from streamz_actors.serde.schema import Schema
 from streamz_actors.types import Headers, TopicPartition
 
 logger = logging.getLogger("streamz_actors.tasks")
@@ -22,6 +23,7 @@ class Failure:
     """A record that was given up: as the test kit and the counters see it."""
 
     what: str
+    """What failed: `agent 'charge'`, `decoding`."""
     topic: str
     partition: int
     offset: int
@@ -33,28 +35,40 @@ class Failure:
     """The topic it went to; None: skipped."""
 
 
-def dead_letter_headers(
-    place: TopicPartition, offset: int, timestamp: int, error: BaseException, attempts: int
-) -> Headers:
-    """Why a record is among the dead letters; `streamz-` headers, all text."""
-    stack = "".join(traceback.format_exception(error))[-8_000:]
-    fields = {
-        "topic": place.topic,
-        "partition": str(place.partition),
-        "offset": str(offset),
-        "timestamp": str(timestamp),
-        "error": f"{type(error).__name__}: {error}",
-        "stack": stack,
-        "attempts": str(attempts),
-    }
-    return tuple((f"streamz-{name}", text.encode()) for name, text in fields.items())
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A record that is given up, as it came. If it is `derived`, what it was made from came instead of it."""
+
+    place: TopicPartition
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    derived: bool = False
 
 
-def _raw(batch: Batch, row: int) -> tuple[bytes | None, bytes | None]:
-    """A row's key and value as they came, or as their schemas write them. Raises EncodeError."""
-    key = batch.raw_keys[row] if batch.raw_keys is not None else batch.key_schema.encode(batch.keys[row])
-    value = batch.raw_values[row] if batch.raw_values is not None else batch.value_schema.encode(batch.values[row])
-    return key, value
+def given(batch: Batch, row: int) -> Given:
+    """A row of a batch; without what its schemas cannot write."""
+    raw_keys, raw_values = batch.raw_keys, batch.raw_values
+    return Given(
+        batch.origin,
+        batch.offsets[row],
+        batch.timestamps[row],
+        _written(batch.key_schema, batch.keys, row) if raw_keys is None else raw_keys[row],
+        _written(batch.value_schema, batch.payloads, row) if raw_values is None else raw_values[row],
+        batch.headers[row] if batch.headers is not None else (),
+        derived=raw_keys is None or raw_values is None,
+    )
+
+
+def _written(schema: Schema[Any], column: Sequence[Any], row: int) -> bytes | None:
+    if not column:  # rows of a join that has failed have no values yet
+        return None
+    try:
+        return schema.encode(column[row])
+    except EncodeError:
+        return None
 
 
 class Failures:
@@ -66,9 +80,11 @@ class Failures:
         default_topic: str,
         told: Callable[[Failure], None],
         late: Callable[[Late], None],
+        on_error: Policy,
     ) -> None:
-        """`late` is told of each record that came too late."""
+        """`late` is told of each record that came too late. `on_error`: where nothing else is said."""
         self._collector, self._default_topic, self._told, self.late = collector, default_topic, told, late
+        self.on_error = on_error
 
     def through(self, collector: Collector) -> "Failures":
         """The same for one task, whose dead letters leave as everything else that it sends."""
@@ -77,71 +93,31 @@ class Failures:
         return other
 
     def settle(self, what: str, policy: Final, batch: Batch, row: int, error: BaseException, attempts: int) -> None:
-        """The last word on one row. Raises HandlerError under `Fail`, or the error itself where it says the place;
-        under `DeadLetter`, EncodeError for a derived row that its schema cannot write.
-        """
-        offset = batch.offsets[row]
+        """The last word on one row. Raises HandlerError under `Fail`, or the error itself where it says the place."""
         if isinstance(policy, Fail):
             if isinstance(error, HandlerError):
                 raise error
-            raise HandlerError(what, batch.origin, offset, error) from error
-        try:
-            key, value = _raw(batch, row)
-        except EncodeError as unwritable:
-            if isinstance(policy, DeadLetter):
-                raise batch.misfit(f"the dead letter of {what}", row, unwritable) from error
-            key = value = None
-        self.settle_raw(
-            what,
-            policy,
-            batch.origin,
-            offset,
-            batch.timestamps[row],
-            key,
-            value,
-            batch.headers[row] if batch.headers is not None else (),
-            error,
-            attempts,
-        )
+            raise HandlerError(what, batch.origin, batch.offsets[row], error) from error
+        self.settle_raw(what, policy, given(batch, row), error, attempts)
 
     def settle_raw(
-        self,
-        what: str,
-        policy: DeadLetter | Skip,
-        place: TopicPartition,
-        offset: int,
-        timestamp: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Headers,
-        error: BaseException,
-        attempts: int,
+        self, what: str, policy: DeadLetter | Skip, record: Given, error: BaseException, attempts: int = 1
     ) -> None:
+        """As `settle`, for what is no row yet."""
         topic: Any = None
         if isinstance(policy, DeadLetter):
             topic = policy.topic.name if policy.topic is not None else self._default_topic
-            why = dead_letter_headers(place, offset, timestamp, error, attempts)
-            self._collector.add(topic, [key], [value], [timestamp], [(*headers, *why)])
+            why = Why.of(what, record.place, record.offset, record.timestamp, error, attempts, derived=record.derived)
+            headers = why.onto(record.headers)
+            self._collector.add(topic, [record.key], [record.value], [record.timestamp], [headers])
+        place, said = record.place, f"{type(error).__name__}: {error}"
         logger.warning(
-            "%s failed at topic %r, partition %d, offset %d: %s: %s; %s",
+            "%s failed at topic %r, partition %d, offset %d: %s; %s",
             what,
             place.topic,
             place.partition,
-            offset,
-            type(error).__name__,
-            error,
+            record.offset,
+            said,
             f"sent to {topic!r}" if topic else "skipped",
         )
-        self._told(
-            Failure(
-                what,
-                place.topic,
-                place.partition,
-                offset,
-                timestamp,
-                key,
-                value,
-                f"{type(error).__name__}: {error}",
-                topic,
-            )
-        )
+        self._told(Failure(what, *place, record.offset, record.timestamp, record.key, record.value, said, topic))

@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.node import Node, SourceNode
-from streamz_actors.dataflow.policies import Fail
+from streamz_actors.dataflow.policies import Fail, last_word
 from streamz_actors.dataflow.subtopologies import SubTopology
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import DecodeError
 from streamz_actors.tasks.buffer import Opened, Poison
 from streamz_actors.tasks.event_time import EventTime, Wrong
-from streamz_actors.tasks.failures import Failures
+from streamz_actors.tasks.failures import Failures, Given
 from streamz_actors.transport.abc import RawBatch
+from streamz_actors.types import TopicPartition
 
 
 class Source:
@@ -22,7 +23,8 @@ class Source:
     ) -> None:
         self._topic, self._failures = topic, failures
         self._keys, self._values = keys, values or topic.timestamp is not None
-        self._time = EventTime(topic, now)
+        self._policy = topic.on_decode_error or last_word(failures.on_error)
+        self._time = EventTime(topic, now, self._policy)
 
     def open(self, raw: RawBatch) -> Opened:
         """The batch without the records that cannot be used; up to the first of them that stops the task."""
@@ -37,7 +39,7 @@ class Source:
         if not bad and not wrong:
             return batch, None
         mend = "on_decode_error=Skip() or DeadLetter() on the topic"
-        return self._settle(raw, batch, [*(Wrong(*failure, topic.on_decode_error, mend) for failure in bad), *wrong])
+        return self._settle(raw, batch, [*(Wrong(*failure, self._policy, mend) for failure in bad), *wrong])
 
     def _settle(self, raw: RawBatch, batch: Batch, wrong: list[Wrong]) -> Opened:
         """A record that is wrong in several ways is dealt with once."""
@@ -49,18 +51,7 @@ class Source:
             if isinstance(policy, Fail):
                 return batch.select(mask[:row]), Poison(error, raw.offsets[row])
             mask[row] = False
-            self._failures.settle_raw(
-                "decoding",
-                policy,
-                batch.origin,
-                raw.offsets[row],
-                raw.timestamps[row],
-                raw.keys[row],
-                raw.values[row],
-                raw.headers[row] if raw.headers is not None else (),
-                error,
-                1,
-            )
+            self._failures.settle_raw("decoding", policy, _given(raw, row), error)
         return batch.select(mask), None
 
 
@@ -80,6 +71,17 @@ def opening(sub: SubTopology, failures: Failures, now: Callable[[], int]) -> Cal
 def _behind(sub: SubTopology, node: Node) -> set[Node]:
     found = set(sub.children[node])
     return found.union(*(_behind(sub, child) for child in found))
+
+
+def _given(raw: RawBatch, row: int) -> Given:
+    return Given(
+        TopicPartition(raw.topic, raw.partition),
+        raw.offsets[row],
+        raw.timestamps[row],
+        raw.keys[row],
+        raw.values[row],
+        raw.headers[row] if raw.headers is not None else (),
+    )
 
 
 def _located(raw: RawBatch, row: int, error: DecodeError, mend: str) -> DecodeError:

@@ -13,6 +13,7 @@ from typing import Any
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import at_once
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.building import built
 from streamz_actors.dataflow.context import Collector, sending
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Leg, Node, Operator, SourceNode
@@ -83,6 +84,7 @@ class Task:
         self.records: dict[str, int] = dict.fromkeys(sub.topics, 0)
         """Records stepped, by topic."""
         self._failures, self._wake = (failures := failures.through(self.outlet)), wake
+        self.on_error = failures.on_error
         self._operators: dict[Node, Operator] = {}
         self.legs = Legs({})
         self._givers: list[tuple[Node, Leg]] = []
@@ -121,9 +123,7 @@ class Task:
         for node in self.sub.nodes:
             if isinstance(node, SourceNode):
                 continue
-            operator = self._operators[node] = node.build(self)
-            operator.silent = not self.sub.children[node]
-            operator.olds = node in self.sub.olds
+            operator = self._operators[node] = built(node, self, self.sub)
             if isinstance(operator, Leg):
                 legs[node] = operator
                 if node.agent:

@@ -10,8 +10,9 @@ from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.late import Late
-from streamz_actors.dataflow.policies import Fail, Final
+from streamz_actors.dataflow.policies import Fail, Final, Policy
 from streamz_actors.errors import HandlerError
+from streamz_actors.worker.spec import Spec
 
 
 class Host(Protocol):
@@ -22,6 +23,9 @@ class Host(Protocol):
 
     @property
     def outside(self) -> Collector: ...
+
+    @property
+    def spec(self) -> Spec: ...
 
     @property
     def global_states(self) -> Mapping[str, Any]: ...
@@ -54,6 +58,10 @@ class ChannelPlace:
     @property
     def states(self) -> Mapping[str, Any]:
         return self._host.global_states
+
+    @property
+    def on_error(self) -> Policy:
+        return self._host.spec.on_error
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
         if isinstance(policy, Fail):

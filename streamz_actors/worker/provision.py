@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamz_actors.config import Settings
-from streamz_actors.dataflow.policies import DeadLetter, Retry
+from streamz_actors.dataflow.policies import DeadLetter, last_word
 from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import TopicMismatch
@@ -59,11 +59,13 @@ def wanted(spec: Spec, subs: tuple[SubTopology, ...]) -> dict[str, tuple[Topic[A
 
 
 def _uses_dead_letters(spec: Spec) -> bool:
-    policies = [topic.on_decode_error for topic in spec.topology.topics]
-    for agent in spec.agents:
-        policy = agent.on_error
-        policies.append(policy.then if isinstance(policy, Retry) else policy)
-    policies += [node.policy for node in spec.topology.nodes if node.policy is not None]
+    given = (
+        spec.on_error,
+        *(topic.on_decode_error for topic in spec.topology.topics),
+        *(agent.on_error for agent in spec.agents),
+        *(node.policy for node in spec.topology.nodes),
+    )
+    policies = [last_word(policy) for policy in given if policy is not None]
     return any(isinstance(policy, DeadLetter) and policy.topic is None for policy in policies)
 
 

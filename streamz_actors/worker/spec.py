@@ -6,6 +6,7 @@ from typing import Any
 
 from streamz_actors.agents.agent import Agent
 from streamz_actors.config import Settings
+from streamz_actors.dataflow.policies import Fail, Policy
 from streamz_actors.dataflow.topology import Topology
 
 Call = Callable[[], Awaitable[None] | None]
@@ -53,6 +54,8 @@ class Spec:
     jobs: tuple[Job, ...] = ()
     on_startup: tuple[Call, ...] = ()
     on_shutdown: tuple[Call, ...] = ()
+    on_error: Policy = Fail()
+    """Of whatever says nothing else."""
 
     @property
     def app_id(self) -> str:

@@ -96,7 +96,7 @@ class Worker:
         self._sending = Sending(transport, name, transactional_id, self._counts, windowed, self._fail)
         self.collector, self.outside = self._sending.inside, self._sending.outside
         """What tasks send with, and everybody else."""
-        self._failures = Failures(self.outside, spec.dead_letters, self._gave_up, self._came_late)
+        self._failures = Failures(self.outside, spec.dead_letters, self._gave_up, self._came_late, spec.on_error)
         self.assigned = AssignedTasks(
             spec,
             transport,

@@ -11,6 +11,7 @@ from typing import Any, cast
 from streamz_actors.clock import ManualClock
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.late import Late
+from streamz_actors.dataflow.policies import Fail
 from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
@@ -30,6 +31,8 @@ Raw = tuple[bytes | None, bytes | None, int]
 
 class Engine:
     """`declare` is given a builder, and what makes a topic of it: name, key type, value type, partitions."""
+
+    on_error = Fail()
 
     def __init__(self, declare: Callable[[TopologyBuilder, "MakeTopic"], None]) -> None:
         builder = TopologyBuilder("p", Link())

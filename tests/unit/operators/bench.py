@@ -10,7 +10,7 @@ from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Node, Operator, SourceNode, StoreSpec
-from streamz_actors.dataflow.policies import Final
+from streamz_actors.dataflow.policies import Fail, Final, Policy
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.serde.schema import Schema, schema_for
@@ -91,6 +91,7 @@ class FakePlace:
     states: dict[str, Any] = field(default_factory=dict)
     partition: int = 0
     clock: ManualClock = field(default_factory=ManualClock)
+    on_error: Policy = Fail()
     collector: FakeCollector = field(default_factory=FakeCollector)
     lates: list[Late] = field(default_factory=list)
 
