@@ -249,12 +249,12 @@ class LoggedStore:
         """
         for key, timestamp in keys.items():
             stored = self.store.get(key)
-            if stored is None:
-                self.overlay[key] = (None, None, timestamp)
-            elif key == MOMENT and len(stored) == STAMP:
-                self.note(unstamp(stored)[0])
-            else:
+            if stored is not None and (key != MOMENT or len(stored) > STAMP):
                 self.overlay[key] = self._loaded(stored)
+            elif stored is not None:
+                self.note(unstamp(stored)[0])
+            elif key != MOMENT:  # a stream time that was not there will be again
+                self.overlay[key] = (None, None, timestamp)
 
     def undo(self, key: bytes, before: Held, written: Held) -> None:
         """Takes a write back: puts back what `find()` gave before it, unless the key has been written since.

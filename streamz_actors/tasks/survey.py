@@ -16,8 +16,9 @@ Where there is no note, or the offsets have been moved since, nothing is known a
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from streamz_actors.tasks.coverage import Coverage, Note, coverages, openings, read_note
@@ -51,34 +52,39 @@ class Tail:
     end: int
     opened: list[tuple[int, Coverage]] = field(default_factory=list)
     """The flushes that begin here, with the offsets of their first records."""
-    closed: dict[str, int] = field(default_factory=dict)
-    """By flush: the offset of its last record."""
+    closed: list[tuple[int, Coverage]] = field(default_factory=list)
+    """Those that end here, with the offsets of their last records."""
     keys: list[bytes | None] = field(default_factory=list)
-    """From the first flush on; so are the other columns."""
     timestamps: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
 
     def add(self, raw: RawBatch) -> None:
         """Takes in what was read, up to the end."""
         rows = bisect_left(raw.offsets, self.end)
-        first = 0 if self.opened else rows
-        for row, coverage in openings(raw):
-            if row < rows:
-                first = min(first, row)
-                self.opened.append((raw.offsets[row], coverage))
-        for row, coverage in coverages(raw):
-            if row < rows:
-                self.closed[coverage.id] = raw.offsets[row]
-        self.keys.extend(raw.keys[first:rows])
-        self.timestamps.extend(raw.timestamps[first:rows])
-        self.offsets.extend(raw.offsets[first:rows])
+        self.opened += [(raw.offsets[row], coverage) for row, coverage in openings(raw) if row < rows]
+        self.closed += [(raw.offsets[row], coverage) for row, coverage in coverages(raw) if row < rows]
+        self.keys.extend(raw.keys[:rows])
+        self.timestamps.extend(raw.timestamps[:rows])
+        self.offsets.extend(raw.offsets[:rows])
 
-    def parts(self) -> Iterator[tuple[Coverage, range, bool]]:
-        """What has come of each flush: its offsets, and whether it is all of it."""
-        limits = [*(start for start, _ in self.opened), self.end]
-        for (start, coverage), limit in zip(self.opened, limits[1:], strict=True):
-            stop = start + coverage.rows
-            yield coverage, range(start, min(stop, limit)), self.closed.get(coverage.id) == stop - 1
+    def parts(self) -> list[tuple[Coverage, range, bool]]:
+        """What has come of each flush: its offsets, and whether it is all of it.
+
+        One that begins before the tail is of a worker that was in the middle of it when others went on.
+        """
+        ended = {coverage.id: offset for offset, coverage in self.closed}
+        begun = {coverage.id for _, coverage in self.opened}
+        marked = sorted(at for at, _ in [*self.opened, *self.closed])
+        behind = {at: before + 1 for before, at in zip([self.position - 1, *marked], marked, strict=False)}
+        late = [(max(behind[at], at + 1 - flush.rows), flush) for at, flush in self.closed if flush.id not in begun]
+        starts = sorted([*self.opened, *late], key=itemgetter(0))
+        limits = [*(start for start, _ in starts), self.end]
+        parts = []
+        for (start, flush), limit in zip(starts, limits[1:], strict=True):
+            stop = ended[flush.id] + 1 if flush.id not in begun else start + flush.rows
+            whole = flush.id in begun and ended.get(flush.id) == stop - 1
+            parts.append((flush, range(start, min(stop, limit)), whole))
+        return parts
 
     def keys_in(self, part: range) -> dict[bytes, int]:
         """The keys of some records, with the times of the last."""
@@ -149,6 +155,7 @@ async def read(reader: Reader, tails: Mapping[TopicPartition, Tail]) -> None:
     left = {place: tail for place, tail in tails.items() if tail.position < tail.end}
     if not left:
         return
+    logger.info("reading what stands behind the last commit in %d changelogs", len(left))
     await reader.start()
     try:
         reader.assign({place: tail.position for place, tail in left.items()})

@@ -120,3 +120,11 @@ def test_a_tail_is_read_in_pieces_and_no_further_than_its_end() -> None:
         pieces.add(raw(column[start : start + 2], 10 + start))
     assert list(whole.parts()) == list(pieces.parts()) == [(flush("x", 5, 9, rows=5), range(10, 15), True)]
     assert whole.keys_in(range(11, 14)) == pieces.keys_in(range(11, 14)) == dict.fromkeys([b"11", b"12", b"13"], 0)
+
+
+def test_the_end_of_a_flush_that_began_before_others_went_on_is_left_out() -> None:
+    late, good = flush("x", 3, 9, rows=6), flush("y", 5, 7)
+    found = verdict(tail(records(late)[4:], records(good), begin=20), tail(records(good)))
+    assert (found.covered, found.left_out) == ({IN: 7}, {A: [range(20, 22)]})
+    found = verdict(tail(records(good), records(late)[4:]), tail(records(good)))
+    assert (found.covered, found.left_out) == ({IN: 7}, {A: [range(13, 15)]})
