@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from random import Random
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -18,11 +19,19 @@ from tests.unit.operators.bench import FakePlace, batch_of, build
 EXAMPLES = int(os.environ.get("STREAMZ_EXAMPLES", "1000"))
 """How many random streams each property is tried on."""
 
+MANY = 10_000
+"""Above it streams are made from seeds: hypothesis takes five times as long to draw a stream as the test does to play
+it. What fails then is not made smaller.
+"""
+
 Row = tuple[str | None, int | None, int]
 """Key, value, timestamp."""
 
 Shown = tuple[str, int, int, Any, int]
 """Key, start and end of the window, value, timestamp."""
+
+KEYS = ["a", "b", "c", None]
+THEN = ["", "", "begin", "end", "restart"]
 
 T = TypeVar("T")
 
@@ -38,15 +47,27 @@ class Run:
 def rows(latest: int = 60, *, least: int = 0) -> st.SearchStrategy[Row]:
     """Out of order, with ties, keys and values that are missing."""
     return st.tuples(
-        st.sampled_from(["a", "b", "c", None]),
+        st.sampled_from(KEYS),
         st.one_of(st.none(), st.integers(0, 9)),
         st.one_of(st.integers(least, latest), st.integers(least, latest), st.just(latest * 40)),
     )
 
 
 def runs(latest: int = 60) -> st.SearchStrategy[list[Run]]:
-    then = st.sampled_from(["", "", "begin", "end", "restart"])
-    return st.lists(st.builds(Run, st.lists(rows(latest), max_size=6), then), max_size=12)
+    if EXAMPLES > MANY:
+        return st.integers(0, 2**63).map(lambda seed: drawn_runs(Random(seed), latest))
+    return st.lists(st.builds(Run, st.lists(rows(latest), max_size=6), st.sampled_from(THEN)), max_size=12)
+
+
+def drawn_runs(draw: Random, latest: int) -> list[Run]:
+    """As `runs`."""
+
+    def row() -> Row:
+        value = draw.randrange(10) if draw.random() < 0.7 else None
+        return draw.choice(KEYS), value, draw.randint(0, latest) if draw.random() < 0.85 else latest * 40
+
+    lengths = [draw.randint(0, 6) for _ in range(draw.randint(0, 12))]
+    return [Run([row() for _ in range(length)], draw.choice(THEN)) for length in lengths]
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
