@@ -240,7 +240,12 @@ class Lane:
         else:
             self._tries += 1
         self.holding = False
-        if not self.hand:
+        if not self.hand:  # alone, so that it is told when it is done: the next one's attempts are its own
+            rest = self.rows[self.at + 1 :]
+            if self.batch is not None and rest:
+                self._queue.appendleft((self.batch, rest))
+                self._queued += len(rest)
+            self.rows, self.at = self.rows[self.at : self.at + 1], 0
             return
         rest = self.rows[self.at :]
         if self.batch is not None and rest:

@@ -11,7 +11,7 @@ from streamz_actors.transport.abc import GroupMember, TransactionalProducer
 from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.producer import MemoryTransactionalProducer
 from streamz_actors.transport.memory.transport import MemoryTransport
-from streamz_actors.types import TopicPartition
+from streamz_actors.types import TopicPartition, partition_of
 from tests.scenarios.support import Site
 
 EXACT = {"processing_guarantee": "exactly_once"}
@@ -68,7 +68,7 @@ def check(site: Site, keys: list[str], *workers: Running) -> None:
 def feed(site: Site, keys: list[str], first: int = 0) -> None:
     """Numbered records, as a plain producer sends them."""
     for number, key in enumerate(keys, first):
-        place = TopicPartition("in", sum(key.encode()) % 2)
+        place = TopicPartition("in", partition_of(key.encode(), 2))
         site.broker.append(place, [key.encode()], [b"%d" % number], [0], None)
 
 
