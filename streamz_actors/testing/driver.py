@@ -50,7 +50,8 @@ class TestDriver:
         self._overrides = {"web_enabled": False, "commit_interval": FOREVER, "cache_max_bytes": 0, **overrides}
         self.clock = ManualClock()
         self.broker = MemoryBroker(self.clock, check_interval=None)
-        self._tail = Tail(self.broker)
+        self._tail = Tail(self.broker, committed=True)
+        self._exact = False
         self._running: Running | None = None
         self._work: asyncio.Task[None] | None = None
 
@@ -64,6 +65,7 @@ class TestDriver:
     async def start(self) -> None:
         """Starts the application; after `stop`, starts it again on the same broker."""
         settings = override(self._app.settings, self._overrides)
+        self._exact = settings.exactly_once
         self._running = Running(
             self._app.spec(settings),
             MemoryTransport(self.broker),
@@ -154,9 +156,15 @@ class TestDriver:
         await self._finish()
 
     async def _finish(self) -> None:
+        """Under exactly-once a task gets what another has sent when that is committed: so to the end."""
         await self.settle()
-        await self.running.worker.commit()
-        await self.settle()
+        worker, commits = self.running.worker, -1
+        while worker.commits != commits:
+            commits = worker.commits
+            await worker.commit()
+            await self.settle()
+            if not self._exact:
+                return
 
     async def settle(self) -> None:
         """Returns when nothing moves any more without time or new records. Raises what made the application fail."""
@@ -186,7 +194,7 @@ class TestDriver:
         )
 
     def _end(self, place: TopicPartition) -> int:
-        return self.broker.log(place).end
+        return self.broker.log(place).stable_end
 
     # -- looking
 

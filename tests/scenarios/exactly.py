@@ -1,5 +1,6 @@
 """What the scenarios of exactly-once share: applications whose effects can be counted, and a broker that fails."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -12,7 +13,8 @@ from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.producer import MemoryTransactionalProducer
 from streamz_actors.transport.memory.transport import MemoryTransport
 from streamz_actors.types import TopicPartition, partition_of
-from tests.scenarios.support import Site
+from tests.scenarios.group import expire
+from tests.scenarios.support import Site, until
 
 EXACT = {"processing_guarantee": "exactly_once"}
 
@@ -79,6 +81,15 @@ async def finish(site: Site, *workers: Running) -> None:
         for running in workers:
             await running.worker.commit()
     await site.settle(*workers)
+
+
+async def begin_after_death(site: Site, app: App, **options: Any) -> "tuple[Running, asyncio.Task[None]]":
+    """A worker that gets its tasks when the group has given up who had them."""
+    running = site.worker(app, **options)
+    life = asyncio.create_task(running.run())
+    await until(lambda: running.worker.members.consumer is not None)
+    await expire(site)
+    return running, life
 
 
 class Failing:

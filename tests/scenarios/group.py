@@ -20,14 +20,18 @@ class Flow:
     would be in a process of its own.
     """
 
-    def __init__(self, site: Site, name: str = "flow") -> None:
-        self.site, self.name = site, name
+    def __init__(self, site: Site, name: str = "flow", **settings: Any) -> None:
+        self.site, self.name, self._settings = site, name, settings
         self.sent = 0
         self.began: list[str] = []
+        self.gate: asyncio.Event | None = None
+        """What every event waits for, if it is there."""
+        self.held = 0
+        """How many have waited."""
         self.lives: dict[Running, asyncio.Task[None]] = {}
 
     def app(self, worker: str) -> App:
-        app = App(self.name)
+        app = App(self.name, **self._settings)
         topic = app.topic("in", key_type=str, value_type=int, partitions=PARTITIONS)
         out = app.topic("out", key_type=str, value_type=int, partitions=PARTITIONS)
         counts = app.table("counts", key_type=str, value_type=int, default=int)
@@ -39,6 +43,9 @@ class Flow:
                 counts[key] += 1
                 if number % 3 == 0:
                     await asyncio.sleep(0)
+                if self.gate is not None:
+                    self.held += 1
+                    await self.gate.wait()
                 yield number
 
         return app
@@ -97,7 +104,7 @@ class Flow:
         found: dict[str, list[int]] = {key: [] for key in KEYS}
         for partition in range(PARTITIONS):
             log = self.site.broker.log(TopicPartition("out", partition))
-            raw = log.read(log.begin, 1_000_000)
+            raw = log.read(log.begin, 1_000_000, committed=True)
             for key, value in zip(raw.keys, raw.values, strict=True) if raw is not None else ():
                 assert key is not None
                 assert value is not None

@@ -1,13 +1,12 @@
 """Exactly-once: every effect of a record once, whatever a worker dies of, and whatever its broker answers."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.exactly import Failing, FailingTransport, check, counted, feed, finish, visible
-from tests.scenarios.group import expire, kill
-from tests.scenarios.support import Crash, Site, crash_at, ended, until
+from tests.scenarios.exactly import Failing, FailingTransport, begin_after_death, check, counted, feed, finish, visible
+from tests.scenarios.group import kill
+from tests.scenarios.support import Crash, Site, crash_at, ended
 
 STEPS = ("stopped", "taken", "sent", "committed", "applied")
 KEYS = [f"k{number % 7}" for number in range(40)]
@@ -30,10 +29,7 @@ async def test_a_crash_between_any_two_steps_doubles_and_loses_nothing(step: str
 
     if kept == "nothing":
         site.data_dir = tmp_path / "second"
-    second = site.worker(app)
-    life = asyncio.create_task(second.run())
-    await until(lambda: second.worker.members.consumer is not None)
-    await expire(site)
+    second, life = await begin_after_death(site, app)
     await finish(site, second)
     check(site, KEYS, second)
     await ended(second, life, site.clock)

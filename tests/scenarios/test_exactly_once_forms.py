@@ -11,9 +11,9 @@ import pytest
 from streamz_actors import AgentStream, App, Retry
 from streamz_actors.running import Running
 from streamz_actors.types import TopicPartition
-from tests.scenarios.exactly import EXACT, feed, finish, tables, visible
-from tests.scenarios.group import expire, kill
-from tests.scenarios.support import Site, turns, until
+from tests.scenarios.exactly import EXACT, begin_after_death, feed, finish, tables, visible
+from tests.scenarios.group import kill
+from tests.scenarios.support import Site, turns
 
 KEYS = [f"k{number % 5}" for number in range(60)]
 Make = Callable[[App, Any, Any, Any], None]
@@ -184,10 +184,7 @@ async def test_each_record_has_its_effects_once(form: Make, seed: int) -> None:
         whole = all([await commits(site, running, chance) for _ in range(chance.randrange(3))])
         if not whole or chance.random() < 0.5:
             await kill(running, life)
-            running = site.worker(made(form))
-            life = asyncio.create_task(running.run())
-            await until(lambda running=running: running.worker.members.consumer is not None)
-            await expire(site)
+            running, life = await begin_after_death(site, made(form))
     while site.clock.advance_to_next(site.clock.monotonic() + 1):  # retries
         await site.settle(running)
     await finish(site, running)
