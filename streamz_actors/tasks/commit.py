@@ -4,7 +4,8 @@
     2  hand on what finished events have yielded; take the committable offsets, then the overlays: what is written from
        now on belongs to the next commit. 1 and 2 are one turn of the loop; then tasks go on
     3  wait for every send that is outstanding now, and check each one
-    4  send the overlays to the changelogs, marked with the offsets that they cover; wait for them, and check each one
+    4  before a task's first: commit where it began, with a note of where its changelogs ended there. Then
+       send the overlays to the changelogs, marked with the offsets that they cover; wait for them, and check each one
     5  commit the offsets, with a note of where the changelogs end now
     6  apply the overlays to the stores, in chunks with the changelog position that each covers
 
@@ -16,7 +17,7 @@ what its changelog lacks, and no record is counted in it twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,6 +89,7 @@ async def commit(
     await collector.drain()
     watch("delivered")
     # 4
+    committed = {**committed, **await _note_first(flushes, committed, commit_offsets, ledger)}
     for task, taken in flushes.items():
         _send_marked(task, taken, offsets, collector, ledger)
     await check([flush for taken in flushes.values() for flush in taken])
@@ -101,7 +103,8 @@ async def commit(
     if moved or noted:
         await commit_offsets({**{place: now[place] for place in noted}, **moved}, noted)
     for task in notes:
-        ledger.committed(task, {place: now[place] for place in task.partitions if place in now})
+        at = {place: now[place] for place in task.partitions if place in now}
+        ledger.committed(task, at, noted=bool(noted.keys() & task.partitions))
     watch("committed")
     # 6
     for taken in flushes.values():
@@ -159,6 +162,24 @@ def _log(
     rows = slice(start, stop)
     columns = flush.keys[rows], flush.values[rows], flush.timestamps[rows]
     return collector.log(flush.changelog, *columns, [told] * (stop - start) if told else None)
+
+
+async def _note_first(
+    flushes: Iterable[Task],
+    committed: Mapping[TopicPartition, int],
+    commit_offsets: CommitOffsets,
+    ledger: Ledger,
+) -> dict[TopicPartition, int]:
+    """Commits where tasks began of whose changelogs no note says where they ended there: at their first flush."""
+    offsets: dict[TopicPartition, int] = {}
+    notes: dict[TopicPartition, str] = {}
+    for task in flushes:
+        began = ledger.unnoted(task, committed)
+        offsets |= began
+        notes |= dict.fromkeys(began, ledger.note(task, {**committed, **began}) or "")
+    if offsets:
+        await commit_offsets(offsets, notes)
+    return offsets
 
 
 def _send_marked(

@@ -26,6 +26,8 @@ class Entry:
     """By source partition: below it, everything is in the state that the changelogs hold."""
     ends: dict[str, int]
     """By changelog topic: where it ends."""
+    noted: bool
+    """Whether a note stands beside the committed offsets that says so."""
     before: dict[str, int] = field(default_factory=dict)
     """Of those that a flush is under way to: where they ended. One that does not come to its end leaves that open."""
 
@@ -36,10 +38,22 @@ class Ledger:
         self._writer = token_hex(6)
         self._numbers = itertools.count(1)
 
-    def enter(self, task: Task, covered: Mapping[TopicPartition, int], ends: Mapping[str, int]) -> None:
+    def enter(
+        self, task: Task, covered: Mapping[TopicPartition, int], ends: Mapping[str, int], *, noted: bool
+    ) -> None:
         """The task has been restored: it stands at `covered`, its changelogs end at `ends`."""
         if ends:
-            self._entries[task] = Entry(dict(covered), dict(ends))
+            self._entries[task] = Entry(dict(covered), dict(ends), noted)
+
+    def unnoted(self, task: Task, committed: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """The positions that are to be committed with a note before the task writes anything: else nothing would tell
+        a part of its first flush from what belongs to them. Mostly none.
+        """
+        entry = self._entries.get(task)
+        if entry is None or entry.noted or not self.note(task, entry.covered):
+            return {}
+        fresh = {place: at for place, at in entry.covered.items() if committed.get(place) != at}
+        return fresh or dict([min(entry.covered.items())])
 
     def mark(self, task: Task, rows: Mapping[str, int], offsets: Mapping[TopicPartition, int]) -> dict[str, Coverage]:
         """What the task's next flush says in each changelog of which `rows` gives the number of records.
@@ -78,7 +92,9 @@ class Ledger:
         at = {place.topic: committed[place] for place in sorted(task.partitions) if place in committed}
         return Note(at, entry.ends).write()
 
-    def committed(self, task: Task, offsets: Mapping[TopicPartition, int]) -> None:
+    def committed(self, task: Task, offsets: Mapping[TopicPartition, int], *, noted: bool) -> None:
+        """These positions are committed now; `noted`: with the task's newest note."""
         entry = self._entries.get(task)
         if entry is not None:
             entry.covered |= offsets
+            entry.noted = entry.noted or noted

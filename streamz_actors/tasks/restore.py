@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
-from types import MappingProxyType
 from typing import cast
 
 from streamz_actors.clock import Clock
@@ -107,9 +106,12 @@ class Restorer:
         self,
         tasks: Sequence[Task],
         committed: Mapping[TopicPartition, int],
-        notes: Mapping[TopicPartition, str] = MappingProxyType({}),
+        notes: Mapping[TopicPartition, str],
+        begun: Mapping[TopicPartition, int],
     ) -> None:
-        """Restores `tasks` and returns. `committed`, with the `notes` beside it, says what belongs to their state."""
+        """Restores `tasks` and returns. `committed`, with the `notes` beside it, says what belongs to their state;
+        `begun`, where they begin, also in partitions of which nothing is committed.
+        """
         # 1, 2
         bounds, verdicts = await self._look(tasks, committed, notes)
         for task, verdict in verdicts.items():
@@ -117,7 +119,7 @@ class Restorer:
                 self._begins(task, verdict.covered)
         # 3
         replays = plan(verdicts, bounds)
-        finish = partial(self._finish, verdicts, bounds)
+        finish = partial(self._finish, verdicts, bounds, begun)
         # 4, 5
         progress = self.progress = Progress(
             self._clock.monotonic(), sum(replay.remaining for replay in replays.values())
@@ -145,14 +147,19 @@ class Restorer:
                 bounds = await bounds_of(self._transport.admin, places)
 
     def _finish(
-        self, verdicts: Mapping[Task, Verdict], bounds: Mapping[TopicPartition, Bounds], task: Task
+        self,
+        verdicts: Mapping[Task, Verdict],
+        bounds: Mapping[TopicPartition, Bounds],
+        begun: Mapping[TopicPartition, int],
+        task: Task,
     ) -> None:
         verdict = verdicts[task]
         for state in task.own.values():
             if state.spec.changelog is not None and not state.spec.source:
                 state.logged.rewrite(verdict.keys.get(state.spec.changelog.name, {}))
         ends = {place.topic: bounds[place].end for place in changelogs(task)}
-        self._ledger.enter(task, verdict.covered, ends)
+        covered = {place: begun[place] for place in task.partitions} | verdict.covered
+        self._ledger.enter(task, covered, ends, noted=verdict.noted)
         self._restored(task)
 
     def _release(

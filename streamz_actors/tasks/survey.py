@@ -102,6 +102,8 @@ class Verdict:
     """By changelog: the offsets that do not count."""
     keys: dict[str, dict[bytes, int]] = field(default_factory=dict)
     """By changelog: the keys there, with their times in ms."""
+    noted: bool = False
+    """Whether a note says what belongs to the committed offsets."""
 
 
 def judge(tails: Mapping[str, Tail], committed: Mapping[TopicPartition, int], *, counts: bool) -> Verdict:
@@ -177,22 +179,27 @@ async def survey(
     bounds: Mapping[TopicPartition, Bounds],
 ) -> dict[Task, Verdict]:
     """What counts of each task's changelogs, which begin and end at `bounds`. Nothing is read that is committed."""
-    tails: dict[Task, dict[TopicPartition, Tail]] = {task: {} for task in tasks}
-    for task in tasks:
-        note = newest_note(task, committed, notes)
-        for place in changelogs(task) if note is not None else ():
-            begin, end = bounds[place]
-            position = note.ends.get(place.topic, end) if note is not None else end
-            if position <= end:
-                tails[task][place] = Tail(max(begin, position), end)
+    known = {task: newest_note(task, committed, notes) for task in tasks}
+    tails = {task: _tails(task, note, bounds) for task, note in known.items()}
     await read(reader, {place: tail for found in tails.values() for place, tail in found.items()})
     verdicts = {}
     for task, found in tails.items():
         at = {place: committed[place] for place in task.partitions if place in committed}
         logged = all(state.spec.changelog is not None for state in task.own.values())
         verdict = verdicts[task] = judge({place.topic: tail for place, tail in found.items()}, at, counts=logged)
+        verdict.noted = known[task] is not None
         _tell(task, verdict, at)
     return verdicts
+
+
+def _tails(task: Task, note: Note | None, bounds: Mapping[TopicPartition, Bounds]) -> dict[TopicPartition, Tail]:
+    tails = {}
+    for place in changelogs(task) if note is not None else ():
+        begin, end = bounds[place]
+        position = note.ends.get(place.topic, end) if note is not None else end
+        if position <= end:
+            tails[place] = Tail(max(begin, position), end)
+    return tails
 
 
 def changelogs(task: Task, *, sources: bool = False) -> list[TopicPartition]:

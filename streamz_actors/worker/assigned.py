@@ -193,7 +193,8 @@ class AssignedTasks:
         tasks = [task for task in self.by_name.values() if task.status is TaskStatus.RESTORING]
         self._check_ready()
         if tasks:
-            self._restoring = self._background.start(self.restorer.run(tasks, self.committed, self._notes), "restore")
+            restore = self.restorer.run(tasks, self.committed, self._notes, self.begun)
+            self._restoring = self._background.start(restore, "restore")
 
     def _end_restore(self) -> None:
         if self._restoring is not None:
