@@ -1,4 +1,7 @@
-"""`/v1/cluster`: the workers of the application, and who has which partitions. Every worker knows all of it."""
+"""`/v1/cluster`: the workers of the application, who has which partitions and who keeps copies of them.
+
+Every worker knows all of it, but how far its own copies are only each by itself.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,9 +34,16 @@ class Cluster:
                 "leader": told.leader,
                 "workers": [_worker(told, host, subs) for host in told.hosts],
                 "subtopologies": [
-                    {"name": sub.name, "partitions": sub.partitions, "owners": _owners(told, sub)} for sub in subs
+                    {
+                        "name": sub.name,
+                        "partitions": sub.partitions,
+                        "owners": _owners(told, sub),
+                        "standbys": _standbys(told, sub),
+                    }
+                    for sub in subs
                 ],
                 "tables": self._tables(told),
+                "copies": self._copies(),
             }
         )
 
@@ -45,6 +55,14 @@ class Cluster:
         if worker.provision is None or any(sub.topics for sub in worker.provision.subs):
             raise NotReady("no partitions have been assigned yet")
         return Ownership(worker.name, (Host(worker.name, worker.address),), {})
+
+    def _copies(self) -> list[dict[str, Any]]:
+        """What this worker, and it alone, knows of the copies that it keeps; `lag`: None before it has begun."""
+        standbys = self._worker.assigned.standbys
+        return [
+            {"task": name, "lag": lag, "warmup": name in standbys.warmups}
+            for name, lag in sorted(standbys.lags().items())
+        ]
 
     def _tables(self, told: Ownership) -> list[dict[str, Any]]:
         """Global tables, which every worker has, have no owners."""
@@ -58,16 +76,22 @@ class Cluster:
 
 
 def _worker(told: Ownership, host: Host, subs: Sequence[SubTopology]) -> dict[str, Any]:
-    tasks = [
-        sub.task_name(number)
-        for sub in subs
-        for number in range(sub.partitions)
-        if told.owner(sub.name, number) == host
-    ]
-    return {"name": host.worker, "address": host.address, "leader": host.worker == told.leader, "tasks": tasks}
+    places = [(sub, number) for sub in subs for number in range(sub.partitions)]
+    return {
+        "name": host.worker,
+        "address": host.address,
+        "leader": host.worker == told.leader,
+        "tasks": [sub.task_name(number) for sub, number in places if told.owner(sub.name, number) == host],
+        "standbys": [sub.task_name(number) for sub, number in places if host in told.standbys(sub.name, number)],
+    }
 
 
 def _owners(told: Ownership, sub: SubTopology) -> list[str | None]:
     """By partition, the name of its owner; None: nobody."""
     owners = (told.owner(sub.name, number) for number in range(sub.partitions))
     return [None if owner is None else owner.worker for owner in owners]
+
+
+def _standbys(told: Ownership, sub: SubTopology) -> list[list[str]]:
+    """By partition, the names of those that keep a copy: standbys, then those that warm up for a move."""
+    return [[host.worker for host in told.standbys(sub.name, number)] for number in range(sub.partitions)]

@@ -31,6 +31,7 @@ class Metrics:
         self._records(out)
         await self._positions(out)
         self._restore(out)
+        self._standbys(out)
         self._tables(out)
         self._process(out)
         return out.text()
@@ -89,6 +90,13 @@ class Metrics:
         out.gauge("streamz_restore_records", "Changelog records restored.", ({}, progress.done))
         out.gauge("streamz_restore_remaining_records", "Changelog records still to be restored.", ({}, left))
         out.gauge("streamz_restore_records_per_second", "Speed of the restore.", ({}, progress.rate(now)))
+
+    def _standbys(self, out: Exposition) -> None:
+        lags = self._worker.assigned.standbys.lags()
+        out.gauge("streamz_standbys", "Copies of other workers' tasks that this one keeps.", ({}, len(lags)))
+        behind = "Records between a copy and the ends of its changelogs, by task."
+        known = {name: lag for name, lag in lags.items() if lag is not None}
+        out.gauge("streamz_standby_lag_records", behind, *_by("task", known))
 
     def _tables(self, out: Exposition) -> None:
         tables = self._queries.tables()

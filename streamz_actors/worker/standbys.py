@@ -53,7 +53,7 @@ class Standbys:
         self._busy, self._paced, self._rejoin = busy, paced, rejoin
         self._committed_only, self._patience = committed_only, patience
         self.tasks: dict[str, StandbyTask] = {}
-        self._warmups: frozenset[str] = frozenset()
+        self.warmups: frozenset[str] = frozenset()
         """Of the copies that are wanted here, those for a move."""
         self._asked: set[str] = set()
         self._ask_again = 0.0
@@ -62,7 +62,8 @@ class Standbys:
         self._reading: dict[TopicPartition, int] = {}
         """What the reader was given."""
         self._polling: asyncio.Task[list[RawBatch]] | None = None
-        self._heard = float("-inf")
+        self._due = 0.0
+        """When ends and commits are to be asked for."""
         self._changed = False
         self._wakeup = asyncio.Event()
 
@@ -71,7 +72,7 @@ class Standbys:
     def add(self, task: StandbyTask) -> None:
         self.tasks[task.name] = task
         self._copy_of |= dict.fromkeys(task.copies, task)
-        self._heard = float("-inf")
+        self._due = 0.0
         self._changed = True
         self._wakeup.set()
 
@@ -88,8 +89,8 @@ class Standbys:
 
     def warm(self, names: Collection[str]) -> None:
         """Which copies are wanted for a move."""
-        self._warmups = frozenset(names)
-        self._asked &= self._warmups
+        self.warmups = frozenset(names)
+        self._asked &= self.warmups
 
     def wake(self) -> None:
         """Restores have ended, maybe."""
@@ -127,7 +128,7 @@ class Standbys:
             return
         try:
             await self._take_polled()
-            if self._clock.monotonic() - self._heard >= HEAR:
+            if not self._left:
                 await self._hear()
             await self._assign()
             await self._ask()
@@ -135,7 +136,7 @@ class Standbys:
             logger.warning("%s; copies are made anew", error)
             for task in self.tasks.values():
                 task.begun = False
-            self._heard = float("-inf")
+            self._due = 0.0
         except TransportError as error:
             logger.warning("copies of tables are not followed for a moment: %s", error)
             await self._clock.sleep(HEAR)
@@ -143,7 +144,7 @@ class Standbys:
 
     async def _hear(self) -> None:
         """Where everything ends and what is committed; where what is new begins."""
-        self._heard = self._clock.monotonic()
+        self._due = self._clock.monotonic() + HEAR
         tasks = list(self.tasks.values())
         committed, notes = await self._committed(sorted({place for task in tasks for place in task.sources}))
         admin = self._transport.admin
@@ -217,7 +218,7 @@ class Standbys:
         now = self._clock.monotonic()
         if now >= self._ask_again:
             self._asked.clear()
-        near = {name for name in self._warmups & self.tasks.keys() if ready([self.tasks[name].lag])}
+        near = {name for name in self.warmups & self.tasks.keys() if ready([self.tasks[name].lag])}
         if near <= self._asked:
             return
         self._asked |= near
@@ -225,12 +226,16 @@ class Standbys:
         logger.info("the group rebalances, for these copies are ready: %s", ", ".join(sorted(near)))
         await self._rejoin()
 
+    @property
+    def _left(self) -> float:
+        """Seconds until then, to a microsecond."""
+        return max(0.0, round(self._due - self._clock.monotonic(), 6))
+
     async def _wait(self) -> None:
         """For records, for the next question, or for a change of what is kept."""
         if self._polling is None and self._reading and self._reader is not None and not self._busy():
             self._polling = asyncio.create_task(self._reader.poll(self._patience), name="standbys' poll")
-        left = max(0.0, self._heard + HEAR - self._clock.monotonic())
-        timer = self._clock.call_later(left, self._wakeup.set)
+        timer = self._clock.call_later(self._left, self._wakeup.set)
         woken = asyncio.ensure_future(self._wakeup.wait())
         try:
             waited = {woken} if self._polling is None else {woken, self._polling}

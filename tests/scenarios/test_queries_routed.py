@@ -270,7 +270,9 @@ async def test_the_cluster_is_known_to_every_worker(shared: Pair) -> None:
     ]
     assert [one["address"] for one in said["workers"]] == [side.worker.address for side in shared.sides]
     owners = ["first", "first", "second", "second"]
-    assert said["subtopologies"] == [{"name": "orders", "partitions": 4, "owners": owners}]
+    nobody: list[list[str]] = [[], [], [], []]
+    assert said["subtopologies"] == [{"name": "orders", "partitions": 4, "owners": owners, "standbys": nobody}]
+    assert said["copies"] == []
     assert {table["name"]: table["owners"] for table in said["tables"]} == {
         "counts": owners,
         "rates": [],
