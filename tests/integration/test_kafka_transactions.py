@@ -1,13 +1,16 @@
 """What only a real Kafka shows of transactions: answers that are lost, brokers that restart, processes that die."""
 
 import asyncio
+import random
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from streamz_actors.errors import CommitError, ProduceError
 from streamz_actors.transport.abc import GroupSettings, TopicSpec, Transport
@@ -38,21 +41,35 @@ asyncio.run(main(*sys.argv[1:]))
 class Lossy:
     """Stands before the client of a producer, and loses one kind of request, or the answer to it."""
 
-    def __init__(self, producer: KafkaTransactionalProducer, kind: str, reached: bool) -> None:
-        """`reached`: whether the request reaches the broker."""
+    def __init__(self, producer: KafkaTransactionalProducer, kind: str, reached: bool, after: int = 0) -> None:
+        """`reached`: whether the request reaches the broker. `kind` may be "" for any; `after`: how many pass."""
         assert producer._sending is not None
         self._client: Any = producer._sending.producer.client
         self._send, self._client.send = self._client.send, self.send
-        self._kind, self._reached = kind, reached
+        self._kind, self._reached, self._after = kind, reached, after
+        self._close, self._client.close = self._client.close, self.close
+        self._waiting: list[asyncio.Future[Any]] = []
         self.lost = asyncio.Event()
 
+    def stop(self) -> None:
+        self._client.send, self._client.close = self._send, self._close
+
+    async def close(self) -> None:
+        """As when a connection is closed: whoever waits for an answer is told."""
+        await self._close()
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(KafkaConnectionError("closed"))
+
     async def send(self, node: int, request: Any, **how: Any) -> Any:
-        if type(request).__name__ != self._kind:
+        self._after -= type(request).__name__.startswith(self._kind)
+        if self._after >= 0 or not type(request).__name__.startswith(self._kind):
             return await self._send(node, request, **how)
         if self._reached:
             await self._send(node, request, **how)
         self.lost.set()
-        return await asyncio.get_running_loop().create_future()
+        self._waiting.append(asyncio.get_running_loop().create_future())
+        return await self._waiting[-1]
 
 
 @pytest.fixture
@@ -161,6 +178,53 @@ async def test_dropping_a_producer_ends_a_commit_and_sends_that_wait(
                 with pytest.raises(CommitError):
                     await committing
         committing.cancel()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_a_history_of_transactions_cut_anywhere_is_there_exactly_once(
+    kafka: Transport, topics: tuple[TopicPartition, TopicPartition], member: Member, seed: int
+) -> None:
+    source, sink = topics
+    chance, tx, done, total = random.Random(seed), names("tx"), 0, 60
+    producer = transactional(kafka, tx)
+    await producer.start()
+    while done < total:
+        upto = min(total, done + chance.randint(1, 4))
+        lossy = Lossy(producer, "", chance.random() < 0.5, after=chance.randint(0, 8))
+        work = asyncio.create_task(transfer(producer, member, source, sink, range(done, upto)))
+        lost = asyncio.create_task(lossy.lost.wait())
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+            lost.cancel()
+            lossy.stop()
+            done = upto
+            continue
+        work.cancel()
+        zombie, producer = producer, transactional(kafka, tx) if chance.random() < 0.5 else producer
+        await producer.start()
+        await asyncio.wait({work})
+        if zombie is not producer:
+            await zombie.drop()
+        before, done = done, (await member.consumer.committed([source]))[source] or 0
+        assert done in (before, upto)
+    await producer.stop()
+    assert await committed_values(kafka, sink) == numbered(total)
+
+
+async def transfer(
+    producer: KafkaTransactionalProducer,
+    member: Member,
+    source: TopicPartition,
+    sink: TopicPartition,
+    numbers: range,
+) -> None:
+    """Writes these numbers, one a send, and the position after them."""
+    now = time.time_ns() // 1_000_000
+    sends = [producer.send(sink.topic, 0, [b"k"], [b"%d" % number], [now]) for number in numbers]
+    await asyncio.gather(*sends)
+    await producer.commit({source: numbers.stop}, member.consumer.member)
 
 
 async def test_a_process_that_died_in_a_transaction_is_fenced_and_what_it_had_open_is_never_seen(

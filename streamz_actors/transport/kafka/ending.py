@@ -25,6 +25,7 @@ from streamz_actors.types import TopicPartition
 sender.BACKOFF_OVERRIDE = 0.004
 """Seconds for which aiokafka's sender waits when the former transaction's end is not in all logs yet (it: 20 ms)."""
 
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.004, 0.25
 NO_EPOCH = -1
 
@@ -39,6 +40,19 @@ SOON = (
     kafka.NodeNotReadyError,
 )
 """Worth asking again."""
+
+
+class InitProducer(sender.InitPIDHandler):  # type: ignore[misc]
+    """Asks soon again for a producer id whose former transaction is being ended (aiokafka: after 100 ms)."""
+
+    def handle_response(self, response: Any) -> float | None:
+        backoff: float | None = super().handle_response(response)
+        concurrent = response.error_code == kafka.ConcurrentTransactions.errno
+        return sender.BACKOFF_OVERRIDE if concurrent else backoff
+
+
+sender.InitPIDHandler = InitProducer
+"""Looked up there by name at each start of a producer."""
 
 
 class TxnOffsetCommitResponse_v3(Response):  # type: ignore[misc]  # noqa: N801

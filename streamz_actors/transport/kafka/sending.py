@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from aiokafka import TopicPartition as ForeignPartition
@@ -198,7 +199,13 @@ async def abandon(producer: Any) -> None:
         raise KafkaConnectionError("this producer was abandoned")
 
     producer.client.send, producer._closed = refuse, True
-    producer._message_accumulator.fail_all(ProducerClosed())
+    accumulator = producer._message_accumulator
+    waiting = [*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]
+    accumulator.fail_all(ProducerClosed())
+    accumulator._batches.clear()  # the sender, which may have a step to go, would stumble over what has failed
+    for batch in waiting:  # nobody may be left to look at these, and asyncio would complain of that
+        batch.future.exception()
+        batch._drain_waiter.exception()
     await producer.client.close()
     sender = producer._sender.sender_task
     if sender is not None and not sender.done():
