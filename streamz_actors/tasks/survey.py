@@ -9,7 +9,8 @@ its task is another's adds one later. The note beside the committed offsets says
     from where the task is committed on    task begins where it ends
     any other flush                        is left out: its records come again. Its keys are written anew with what they
                                            hold, lest a later restore, or compaction, takes them for the newest
-    no part of a flush                     counts: another release, or somebody's hand, wrote it
+    no part of a flush                     counts where there is no part of one: another release, or somebody's hand,
+                                           wrote it. Else it is such a part, come between others' records
 
 Where there is no note, or the offsets have been moved since, nothing is known and all counts, as it did before notes.
 """
@@ -18,7 +19,6 @@ import logging
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import NamedTuple
 
 from streamz_actors.tasks.coverage import Coverage, Note, coverages, openings, read_note
@@ -67,24 +67,24 @@ class Tail:
         self.timestamps.extend(raw.timestamps[:rows])
         self.offsets.extend(raw.offsets[:rows])
 
-    def parts(self) -> list[tuple[Coverage, range, bool]]:
-        """What has come of each flush: its offsets, and whether it is all of it.
+    def whole(self) -> dict[str, range]:
+        """The offsets of the flushes that are whole here: all of their records, and nobody else's between them."""
+        ended = {flush.id: at for at, flush in self.closed}
+        starts = [at for at, _ in self.opened]
+        found = {}
+        for at, flush in self.opened:
+            alone = bisect_left(starts, at + flush.rows) - bisect_left(starts, at) == 1
+            if alone and ended.get(flush.id) == at + flush.rows - 1:
+                found[flush.id] = range(at, at + flush.rows)
+        return found
 
-        One that begins before the tail is of a worker that was in the middle of it when others went on.
-        """
-        ended = {coverage.id: offset for offset, coverage in self.closed}
-        begun = {coverage.id for _, coverage in self.opened}
-        marked = sorted(at for at, _ in [*self.opened, *self.closed])
-        behind = {at: before + 1 for before, at in zip([self.position - 1, *marked], marked, strict=False)}
-        late = [(max(behind[at], at + 1 - flush.rows), flush) for at, flush in self.closed if flush.id not in begun]
-        starts = sorted([*self.opened, *late], key=itemgetter(0))
-        limits = [*(start for start, _ in starts), self.end]
-        parts = []
-        for (start, flush), limit in zip(starts, limits[1:], strict=True):
-            stop = ended[flush.id] + 1 if flush.id not in begun else start + flush.rows
-            whole = flush.id in begun and ended.get(flush.id) == stop - 1
-            parts.append((flush, range(start, min(stop, limit)), whole))
-        return parts
+    def besides(self, whole: Mapping[str, range]) -> list[range]:
+        """What is left out besides whole flushes: everything, if there is a part of one that is not."""
+        if all(flush.id in whole for _, flush in (*self.opened, *self.closed)):
+            return []
+        kept = sorted(whole.values(), key=lambda part: part.start)
+        starts, stops = [self.position, *(part.stop for part in kept)], [*(part.start for part in kept), self.end]
+        return [range(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
 
     def keys_in(self, part: range) -> dict[bytes, int]:
         """The keys of some records, with the times of the last."""
@@ -108,19 +108,17 @@ class Verdict:
 
 def judge(tails: Mapping[str, Tail], committed: Mapping[TopicPartition, int], *, counts: bool) -> Verdict:
     """What of the flushes in `tails`, by changelog, belongs to the state. `counts`: whether any may."""
-    flushes: dict[str, Coverage] = {}
-    whole: dict[str, set[str]] = {}
-    for changelog, tail in tails.items():
-        for coverage, _, closed in tail.parts():
-            flushes.setdefault(coverage.id, coverage)
-            if closed:
-                whole.setdefault(coverage.id, set()).add(changelog)
-    candidates = [flush for name, flush in flushes.items() if whole.get(name, set()).issuperset(flush.stores)]
-    taken = follow(candidates, committed) if counts else []
+    whole = {changelog: tail.whole() for changelog, tail in tails.items()}
+    flushes = {flush.id: flush for tail in tails.values() for _, flush in tail.opened}
+    everywhere = [
+        flush for name, flush in flushes.items() if all(name in whole.get(store, ()) for store in flush.stores)
+    ]
+    taken = follow(everywhere, committed) if counts else []
     verdict = Verdict({**committed, **(taken[-1].offsets if taken else {})})
     kept = {flush.id for flush in taken}
     for changelog, tail in tails.items():
-        out = [part for coverage, part, _ in tail.parts() if coverage.id not in kept]
+        parts = [part for name, part in whole[changelog].items() if name not in kept]
+        out = sorted([*parts, *tail.besides(whole[changelog])], key=lambda part: part.start)
         if out:
             verdict.left_out[changelog] = out
             verdict.keys[changelog] = {key: at for part in out for key, at in tail.keys_in(part).items()}

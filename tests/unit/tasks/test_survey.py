@@ -62,15 +62,25 @@ def test_one_that_another_table_has_no_part_in_needs_it_not() -> None:
     assert (found.covered, found.left_out) == ({IN: 9}, {})
 
 
-def test_what_is_no_part_of_a_flush_counts() -> None:
+def test_what_is_no_part_of_a_flush_counts_where_there_is_no_part_of_one() -> None:
+    good = records(flush("x", 5, 9))
+    found = verdict(tail([()] * 4, good, [()]), tail(good, begin=0))
+    assert (found.covered, found.left_out) == ({IN: 9}, {})
     found = verdict(tail([()] * 4), tail([()], records(flush("x", 5, 9), 1), begin=0))
-    assert found.left_out == {B: [range(1, 2)]}
+    assert (found.covered, found.left_out) == ({IN: 5}, {B: [range(2)]})
 
 
-def test_a_part_ends_where_the_next_flush_begins() -> None:
+def test_whole_flushes_stand_between_parts_of_others() -> None:
     broken, good = flush("x", 5, 9), flush("y", 5, 7)
-    found = verdict(tail(records(broken, 2), records(good)), tail(records(good)))
-    assert (found.covered, found.left_out) == ({IN: 7}, {A: [range(10, 12)]})
+    found = verdict(tail(records(broken, 2), records(good), records(broken)[2:]), tail(records(good)))
+    assert (found.covered, found.left_out) == ({IN: 7}, {A: [range(10, 12), range(15, 16)]})
+
+
+def test_flushes_that_came_into_one_another_are_left_out() -> None:
+    one, other = records(flush("x", 5, 9)), records(flush("y", 5, 7))
+    mixed = [row for pair in zip(one, other, strict=True) for row in pair]
+    found = verdict(tail(mixed), tail(one, other))
+    assert (found.covered, found.left_out) == ({IN: 5}, {A: [range(10, 16)], B: [range(10, 13), range(13, 16)]})
 
 
 def test_flushes_that_go_on_from_one_another_all_count() -> None:
@@ -118,7 +128,7 @@ def test_a_tail_is_read_in_pieces_and_no_further_than_its_end() -> None:
     whole.add(raw(column, 10))
     for start in range(0, len(column), 2):
         pieces.add(raw(column[start : start + 2], 10 + start))
-    assert list(whole.parts()) == list(pieces.parts()) == [(flush("x", 5, 9, rows=5), range(10, 15), True)]
+    assert whole.whole() == pieces.whole() == {"x": range(10, 15)}
     assert whole.keys_in(range(11, 14)) == pieces.keys_in(range(11, 14)) == dict.fromkeys([b"11", b"12", b"13"], 0)
 
 
