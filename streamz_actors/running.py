@@ -47,6 +47,7 @@ class Running:
         self.queries = Queries(self.worker, backend)
         self.web = WebServer(self.worker, self.queries, pages, siblings) if spec.settings.web_enabled else None
         self._link = link
+        self._ticking = ticking
         self._bounded = Bounded(self.worker) if bounded else None
 
     async def run(self) -> None:
@@ -57,6 +58,8 @@ class Running:
                 await self.web.start()
                 self.worker.address = self.web.address
             self._link.runtime = self
+            if self._ticking:
+                self.worker.beside(self.worker.watchdog.watch(), "watchdog")
             if self._bounded is not None:
                 self.worker.beside(self._bounded.watch(), "bounded run")
             await self.worker.run()

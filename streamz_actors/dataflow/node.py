@@ -118,6 +118,10 @@ class Leg(ABC):
     def unfinished(self) -> dict[Any, int]:
         """The lowest offset per source partition that is not done yet, or of which rows still wait to be taken."""
 
+    def in_hand(self) -> Sequence[tuple[Any, int]]:
+        """Of an agent, the events that handlers work on now: source partition and offset, of a list its first."""
+        return ()
+
     @abstractmethod
     def pending(self) -> int:
         """Rows taken and not done."""

@@ -90,7 +90,7 @@ class Health:
         if worker.status is WorkerStatus.STARTING:
             return ["the worker is starting"]
         if worker.ready.is_set():
-            return []
+            return [each.text for each in worker.watchdog.stuck]
         progress = worker.assigned.restorer.progress
         if progress is not None:
             return [f"tables are being restored: {progress.describe(worker.clock.monotonic())}"]

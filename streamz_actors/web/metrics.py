@@ -11,6 +11,7 @@ from streamz_actors.telemetry.prometheus import CONTENT_TYPE, Exposition, Sample
 from streamz_actors.types import TopicPartition
 from streamz_actors.web.lag import Lag, pending
 from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.watchdog import KINDS
 from streamz_actors.worker.worker import Worker
 
 
@@ -49,6 +50,9 @@ class Metrics:
         out.gauge("streamz_spare", "Whether the worker has nothing to do while another works.", ({}, worker.spare))
         out.gauge("streamz_tasks", "Tasks of this worker.", ({}, len(worker.tasks)))
         out.counter("streamz_commits_total", "Commits of state and offsets.", ({}, worker.commits))
+        stuck = Counter(each.kind for each in worker.watchdog.stuck)
+        standing = "What makes no progress though it should, by kind; /readyz says more."
+        out.gauge("streamz_stuck", standing, *(({"kind": kind}, stuck[kind]) for kind in KINDS))
 
     def _records(self, out: Exposition) -> None:
         worker = self._worker
@@ -62,6 +66,9 @@ class Metrics:
         failed = "Records given up: skipped, or sent to the dead letters."
         out.counter("streamz_records_failed_total", failed, ({}, worker.failed_records))
         out.counter("streamz_dead_letters_total", "Records sent to the dead letters.", ({}, worker.dead_letters))
+        lost = "Records that the broker had no more when they were to be read, by source partition."
+        gone = [(_place(place), count) for place, count in sorted(worker.lost.skipped.items())]
+        out.counter("streamz_lost_records_total", lost, *gone)
         late = "Records that came too late, by the operator that dropped them."
         out.counter("streamz_late_records_total", late, *_by("operator", worker.late_records))
         buffered = {name: task.unfinished for name, task in worker.tasks.items()}

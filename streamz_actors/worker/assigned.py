@@ -264,6 +264,15 @@ class AssignedTasks:
             if task.unfinished >= self._spec.settings.max_buffered_records:
                 self._pause(task)
 
+    def skip(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Partitions go on there, for what comes before is lost."""
+        for place, at in positions.items():
+            if (task := self._task_of.get(place)) is None:
+                continue
+            self._positions[place] = at
+            if not task.buffer.count:
+                task.positions[place] = at
+
     def _pause(self, task: Task) -> None:
         """But for partitions that what is here may be waiting for."""
         assert self.consumer is not None

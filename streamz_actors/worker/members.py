@@ -29,6 +29,7 @@ def group_settings(spec: Spec, worker: str) -> GroupSettings:
         settings.heartbeat_interval,
         group_instance_id=settings.group_instance_id,
         read_committed=settings.exactly_once,
+        on_out_of_range="raise",
     )
 
 

@@ -35,6 +35,7 @@ from streamz_actors.worker.ending import come_to_rest
 from streamz_actors.worker.global_tables import GlobalTables
 from streamz_actors.worker.growth import Growth
 from streamz_actors.worker.guarantees import Sending
+from streamz_actors.worker.lost_records import LostRecords
 from streamz_actors.worker.members import Membership, group_settings
 from streamz_actors.worker.provision import Provision, provision
 from streamz_actors.worker.purge import Purge
@@ -42,6 +43,7 @@ from streamz_actors.worker.questions import Questions
 from streamz_actors.worker.rebalance import Rebalance
 from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.status import WorkerStatus
+from streamz_actors.worker.watchdog import Watchdog
 
 logger = logging.getLogger("streamz_actors.worker")
 
@@ -118,6 +120,8 @@ class Worker:
         self._committing = self._sending.committing(
             Parts(self.assigned, self.members, self.collector, purge, clock, interval, watch, self._fail, self.wake)
         )
+        self.watchdog = Watchdog(self.assigned, self.members, clock, spec.settings.stuck_after)
+        self.lost = LostRecords(self.assigned, transport.admin, spec.settings.on_offset_out_of_range)
         self._rebalance = Rebalance(self.members, self.assigned, clock, self._committing)
         reply_topic = f"{spec.app_id}-replies-{name}"
         self.questions = Questions(
@@ -282,7 +286,7 @@ class Worker:
         """Hands what has been polled to the tasks, and polls on."""
         self._take_polled()
         if self._polling is None and self._consumer is not None:
-            self._polling = asyncio.create_task(self._consumer.poll(self._patience), name="poll")
+            self._polling = asyncio.create_task(self.lost.poll(self._consumer, self._patience), name="poll")
 
     def _take_polled(self) -> None:
         polling = self._polling
@@ -387,9 +391,8 @@ class Worker:
             logger.error("a further failure: %s", error)
         self.wake()
 
-    def fail(self, error: BaseException) -> None:
-        """Stops the worker because of an error beside its loop."""
-        self._fail(error)
+    fail = _fail
+    """Stops the worker because of an error beside its loop."""
 
     def give_up(self, what: str, policy: Final, batch: Batch, index: int, error: BaseException, attempts: int) -> None:
         """The last word on a row that failed outside any task."""
