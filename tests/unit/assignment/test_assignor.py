@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamz_actors import AgentStream, App
 from streamz_actors.assignment.answers import LARGEST_GENERATION
 from streamz_actors.assignment.assignor import GroupAssignor
-from streamz_actors.assignment.wire import Member, Ownership, pack, unpack_ownership
+from streamz_actors.assignment.wire import Member, Ownership, pack, unpack_member, unpack_ownership
 from streamz_actors.dataflow.subtopologies import SubTopology, split
 from streamz_actors.transport.abc import Offer, Share
 from streamz_actors.types import TopicPartition
@@ -167,6 +167,12 @@ def test_topics_of_another_release_go_to_its_members_and_stay_together() -> None
         ones, twos = ({p for topic, p in share.partitions if topic == name} for name in ("new-1", "new-2"))
         assert ones == twos
     assert sum(topic == "new-1" for topic, _ in given_out(shares)) == 3
+
+
+def test_what_a_worker_says_is_said_anew_at_each_join() -> None:
+    said = [member("me"), member("me", a=(0,))]
+    one = GroupAssignor(lambda: said.pop(0), subs, ignore)
+    assert [unpack_member(one.user_data()) for _ in range(2)] == [member("me"), member("me", a=(0,))]
 
 
 def test_each_member_hears_what_it_was_given() -> None:

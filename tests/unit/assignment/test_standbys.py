@@ -1,6 +1,7 @@
 """Plans with copies: where tasks run while state is brought up, who keeps standbys, and that it comes to an end."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from streamz_actors.assignment.copies import Copies
 from streamz_actors.assignment.model import UNKNOWN_LAG, Candidate, TaskId, Work
 from streamz_actors.assignment.plan import ACCEPTABLE_LAG, MAX_WARMUPS, Plan, plan, ready
-from tests.unit.assignment.worlds import FAR, IN, LAGS, World, worlds
+from tests.unit.assignment.worlds import FAR, IN, LAGS, MORE, World, worlds
 
 slow = settings(deadline=None, max_examples=60)
 
@@ -286,6 +287,34 @@ def test_members_that_do_not_read_what_a_task_reads_keep_no_copies_of_it() -> No
     outcome = plan([task], [both, Candidate("b", IN, copies={task.id: 0}), Candidate("c", both.topics, copies={})])
     assert outcome.owners == {task.id: "a"}
     assert outcome.standbys == {task.id: ("c",)}
+
+
+@slow
+@given(worlds(), st.data())
+def test_members_of_two_releases_have_only_what_they_read_and_it_comes_to_an_end(
+    world: World, data: st.DataObject
+) -> None:
+    topics = st.sampled_from([IN, MORE])
+    reads = {sub: data.draw(topics) for sub in sorted({task.id.sub for task in world.tasks})}
+    mixed = World(
+        [replace(task, topics=reads[task.id.sub]) for task in world.tasks],
+        [replace(member, topics=data.draw(topics)) for member in world.members],
+    )
+    by_id = {member.id: member.topics for member in mixed.members}
+    for outcome in settled(mixed)[2]:
+        for task in mixed.tasks:
+            allowed = {one for one, topics in by_id.items() if task.topics <= topics}
+            assert (task.id in outcome.owners) is bool(allowed)
+            assert {outcome.owners.get(task.id), *outcome.standbys.get(task.id, ())} - {None} <= allowed
+            assert set(outcome.warmups.get(task.id, ())) <= allowed
+
+
+def test_while_two_releases_meet_tasks_move_to_copies_as_well() -> None:
+    tasks = [Work(TaskId("t", number), IN, True, True) for number in range(4)]
+    held = frozenset(task.id for task in tasks)
+    near = {tasks[0].id: 0, tasks[2].id: 0}
+    members = [Candidate("old", IN, held, 1, {}), Candidate("new", MORE, copies=near)]
+    assert {task for task, owner in plan(tasks, members).owners.items() if owner == "new"} == set(near)
 
 
 def test_a_member_asks_when_one_of_its_warm_ups_is_near() -> None:

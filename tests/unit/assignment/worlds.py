@@ -9,6 +9,7 @@ from streamz_actors.assignment.model import UNKNOWN_LAG, Candidate, TaskId, Work
 from streamz_actors.assignment.plan import ACCEPTABLE_LAG, Plan
 
 IN = frozenset({"in"})
+MORE = frozenset({"in", "more"})
 FAR = ACCEPTABLE_LAG + 1
 LAGS = st.sampled_from([0, 7, ACCEPTABLE_LAG, FAR, 5 * FAR, UNKNOWN_LAG])
 
