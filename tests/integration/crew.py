@@ -45,8 +45,18 @@ async def look(url: str) -> Any:
 
 
 class Crew:
-    def __init__(self, kafka: Transport, kafka_url: str, folder: Path, processes: ExitStack, session_timeout: str):
+    def __init__(
+        self,
+        kafka: Transport,
+        kafka_url: str,
+        folder: Path,
+        processes: ExitStack,
+        session_timeout: str,
+        **settings: str,
+    ) -> None:
+        """`settings` are of the workers' environment."""
         self._kafka, self._url, self._folder, self._processes = kafka, kafka_url, folder, processes
+        self._settings = settings
         self._session_timeout = session_timeout
         self._all: list[Child] = []
         self.at_work: dict[str, Child] = {}
@@ -59,6 +69,7 @@ class Crew:
             "STREAMZ_WEB_ENABLED": "true",
             "STREAMZ_WEB_PORT": url.rpartition(":")[2],
             "STREAMZ_SESSION_TIMEOUT": self._session_timeout,
+            **self._settings,
         }
         child = self._processes.enter_context(
             worker(APP, self._url, self._folder, f"worker-{len(self._all)}", **settings)

@@ -15,13 +15,13 @@ async def places_of(kafka: Transport, topic: str) -> list[TopicPartition]:
 
 
 async def contents(kafka: Transport, topic: str) -> list[tuple[bytes | None, Any]]:
-    """Every record of a topic as key and value, the value read as JSON."""
+    """Every record of a topic that is committed as key and value, the value read as JSON."""
     places = await places_of(kafka, topic)
     if not places:
         return []
     positions = await kafka.admin.beginning_offsets(places)
     ends = await kafka.admin.end_offsets(places)
-    reader = kafka.reader()
+    reader = kafka.reader(read_committed=True)
     await reader.start()
     found: list[tuple[bytes | None, Any]] = []
     try:
