@@ -35,7 +35,7 @@ def _holders(tasks: Mapping[TaskId, Work], members: Sequence[Candidate]) -> dict
     """Who runs each task now, if it may: of several that say so, who knows of the latest generation."""
     holders: dict[TaskId, int] = {}
     for number, member in sorted(enumerate(members), key=lambda pair: (-pair[1].generation, pair[0])):
-        for held in member.holds:
+        for held in sorted(member.holds):  # equal input gives equal output, whatever this process hashes by
             task = tasks.get(held)
             if task is not None and held not in holders and task.topics <= member.topics:
                 holders[held] = number

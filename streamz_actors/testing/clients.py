@@ -251,7 +251,7 @@ class SimulatedReader(Reader):
     async def poll(self, timeout: float) -> list[RawBatch]:
         await self._wire.passing()
         batches = await self._inner.poll(timeout)
-        if batches and (cuts := split_batches(self._wire, batches)):
+        if cuts := split_batches(self._wire, batches):
             self._inner.assign({place: cuts.get(place, self._inner.position(place)) for place in self._assigned})
         if batches:
             await self._wire.way()

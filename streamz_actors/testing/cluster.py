@@ -252,7 +252,15 @@ class TestCluster:
         first = next(((process, reason) for process, reason in reasons if reason), None)
         if first is not None:
             return f"{first[0].name}: {first[1]}"
-        return self._missing(running)
+        return self._missing(running) or self._open()
+
+    def _open(self) -> str:
+        """A transaction that has not ended: what it wrote is not there yet for those who read what is committed."""
+        for topic in self.broker.topics.values():
+            for log in topic.logs:
+                if log.stable_end < log.end:
+                    return f"a transaction is open in {log.partition}"
+        return ""
 
     def _missing(self, running: list[Process]) -> str:
         """A task that nobody has, since the group has not missed yet who had it."""

@@ -10,7 +10,7 @@ choices come from one seeded source; times are those of the cluster's clock, whi
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Generic, TypeVar
@@ -234,14 +234,18 @@ class Line:
             request.answer.set_result(result)
 
 
-def split_batches(wire: Wire, batches: Sequence[RawBatch]) -> dict[TopicPartition, int]:
-    """Lets only the first part of some come now; gives the positions at which their partitions go on."""
+def split_batches(wire: Wire, batches: list[RawBatch]) -> dict[TopicPartition, int]:
+    """Lets only the first part of some come now; gives the positions at which their partitions go on.
+
+    They come in the order of their partitions: that of a poll may differ between processes, which hash differently.
+    """
+    batches.sort(key=_place)
     positions: dict[TopicPartition, int] = {}
     for batch in batches:
         if len(batch) < 2 or not wire.chance(wire.faults.split):
             continue
         size = wire.random.randrange(1, len(batch))
-        positions[TopicPartition(batch.topic, batch.partition)] = batch.next_offset = batch.offsets[size]
+        positions[_place(batch)] = batch.next_offset = batch.offsets[size]
         batch.keys, batch.values = batch.keys[:size], batch.values[:size]
         batch.timestamps, batch.offsets = batch.timestamps[:size], batch.offsets[:size]
         headers = batch.headers[:size] if batch.headers is not None else ()
@@ -252,3 +256,7 @@ def split_batches(wire: Wire, batches: Sequence[RawBatch]) -> dict[TopicPartitio
 def shown(offsets: Mapping[TopicPartition, int]) -> str:
     """Positions, in one order always."""
     return ", ".join(f"{place}: {offsets[place]}" for place in sorted(offsets))
+
+
+def _place(batch: RawBatch) -> TopicPartition:
+    return TopicPartition(batch.topic, batch.partition)
