@@ -7,12 +7,23 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as ForeignPartition
+from aiokafka.protocol.fetch import FetchRequest
 
 from streamz_actors.errors import OffsetOutOfRange, ProduceError
 from streamz_actors.transport.abc import GroupSettings, Listener, Offer, RawBatch, Reader, Share, TopicSpec, Transport
+from streamz_actors.transport.kafka.consumer import KafkaConsumer
 from streamz_actors.transport.kafka.transport import KafkaTransport
 from streamz_actors.types import TopicPartition
-from tests.contracts.transport_members import DEADLINE, START, Member, Names, numbered, rows_of, turns_until
+from tests.contracts.transport_members import (
+    DEADLINE,
+    START,
+    Member,
+    Names,
+    SpreadAssignor,
+    numbered,
+    rows_of,
+    turns_until,
+)
 from tests.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
@@ -287,3 +298,32 @@ async def test_a_broker_that_restarts_costs_nothing_that_was_sent(tmp_path: Path
                 await asyncio.to_thread(second.stop)
     finally:
         await asyncio.to_thread(first.stop)
+
+
+async def test_a_broker_that_answers_no_fetch_is_not_heard_of_any_more(kafka: Transport, topic: str) -> None:
+    consumer = kafka.consumer(GroupSettings(names("group"), "a"), SpreadAssignor("a"), Quiet())
+    assert isinstance(consumer, KafkaConsumer)
+    await consumer.start([topic])
+    async with asyncio.timeout(DEADLINE):
+        while not consumer.assignment():
+            await consumer.poll(0.05)
+        assert consumer._hearing is not None
+        send = consumer._hearing._send
+
+        async def silent(node: int, request: object, **how: object) -> object:
+            fetching = isinstance(request, FetchRequest)
+            return await (asyncio.get_running_loop().create_future() if fetching else send(node, request, **how))
+
+        consumer._hearing._send = silent
+        before = 0.0
+        while consumer.heard_at > before:  # what was asked before still comes
+            before = consumer.heard_at
+            for _ in range(6):
+                await consumer.poll(0.05)
+    await consumer.stop()
+
+
+class Quiet(Listener):
+    async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None: ...
+
+    def on_assigned(self, partitions: frozenset[TopicPartition]) -> None: ...
