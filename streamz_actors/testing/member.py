@@ -19,6 +19,8 @@ class SimulatedConsumer(MemoryConsumer):
         super().__init__(broker, settings, assignor, listener)
         self._wire = wire
         self._commits, self._asks = wire.line(), wire.line()
+        self._sought: set[TopicPartition] = set()
+        """Partitions that were sought while records were on their way: what comes of them is from before."""
 
     def fall_silent(self) -> None:
         """No heartbeat from now on, until its polls go on."""
@@ -30,10 +32,15 @@ class SimulatedConsumer(MemoryConsumer):
         batches = await super().poll(timeout)
         for place, offset in split_batches(self._wire, batches).items():
             self.seek(place, offset)
+        self._sought.clear()
         if batches:
             await self._wire.way()
         await self._wire.passing()
-        return batches
+        return [batch for batch in batches if TopicPartition(batch.topic, batch.partition) not in self._sought]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._sought.add(partition)
+        super().seek(partition, offset)
 
     async def _wait(self) -> None:
         await super()._wait()
