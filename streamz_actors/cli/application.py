@@ -8,6 +8,7 @@ from streamz_actors.config import Settings
 from streamz_actors.dataflow.describe import Description
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.web.siblings import Siblings
+from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.worker import Worker
 
 
@@ -42,6 +43,10 @@ class Application(Protocol):
     def commands(self) -> Mapping[str, Callable[..., Any]]: ...
 
     def topology(self) -> Description: ...
+
+    def spec(self, settings: Settings | None = None) -> Spec:
+        """Everything that a worker of these settings would be given."""
+        ...
 
     def worker(self, *, bounded: bool = False, siblings: Siblings | None = None, **overrides: Any) -> Run:
         """Overrides are settings as the command line gives them."""

@@ -78,10 +78,14 @@ class Child:
         self._place = place
         self._control.tell(place=asdict(place))
 
-    def left(self) -> None:
-        """It has left the group in order, as it does at every end that it lives to see. A static member stays."""
+    def done(self) -> None:
+        """It has closed all that it had, and left its group, as it does at every end that it lives to see.
+
+        A static member stays in the group. The interpreter needs some time more for its own end.
+        """
         if self._place is not None and self._place.instance is None:
             self._control.tell(place=None)
+        self._control.tell(done=True)
 
     async def _reason(self) -> str:
         async for order in self._control.orders():

@@ -5,6 +5,7 @@
                            {"address": "http…"}   where it answers its siblings; "" without a web server
                            {"place": {…}}         its place in the group, at each assignment: see Place; null: it left
                            {"ready": true}        for the first time
+                           {"done": true}         all that it had is closed, and open to the next one
                            {"error": "…"}         why it is about to fail
     supervisor → process   {"siblings": {"1": "http…", "2": ""}}   all processes; "" is one that is not up
                            {"go": true}           to a held one: the process that it replaces has ended

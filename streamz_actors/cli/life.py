@@ -1,6 +1,6 @@
 """One life of one process: started, listened to, told things, waited for.
 
-    begin ──▶ started ──▶ loaded ──▶ (held: until `release`) ──▶ ready ──▶ ended
+    begin ──▶ started ──▶ loaded ──▶ (held: until `release`) ──▶ ready ──▶ done ──▶ ended
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Life:
     ) -> None:
         self.number, self.port, self.held, self._clock, self._changed = number, port, held, clock, changed
         self.address = ""
-        self.loaded, self.ready = asyncio.Event(), asyncio.Event()
+        self.loaded, self.ready, self.done = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.place: Place | None = None
         self._ready_at: float | None = None
         self._started = False
@@ -109,6 +109,8 @@ class Life:
             self._error = message.get("error", self._error)
             if "loaded" in message:
                 self.loaded.set()
+            if "done" in message:
+                self.done.set()
             if "place" in message:
                 told = message["place"]
                 self.place = None if told is None else Place.of(told)

@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack
 from functools import partial
 
+from streamz_actors.cli.connect import connected
 from streamz_actors.cli.farewell import Farewell
 from streamz_actors.cli.progress import announce, facts
 from streamz_actors.cli.session import Session
@@ -15,8 +16,6 @@ from streamz_actors.clock import SystemClock
 from streamz_actors.config import DEFAULT, Settings
 from streamz_actors.errors import ConfigError
 from streamz_actors.telemetry.logs import setup
-from streamz_actors.transport.abc import Transport
-from streamz_actors.transport.select import make_transport
 from streamz_actors.web import listening
 
 logger = logging.getLogger("streamz_actors.cli")
@@ -35,7 +34,7 @@ def supervise(session: Session, overrides: dict[str, str], log_level: str, count
             opened.enter_context(sock)
         address = listening.url(settings.web_host, listeners[0].getsockname()[1]) if listeners else "off"
         announce(facts(application, settings, address) | {"processes": str(count)}, settings)
-        connect = partial(_transport, settings)
+        connect = partial(connected, settings)
         connect()  # what it imports takes long where it is needed at once
         supervisor = Supervisor(command(), count, listeners, SystemClock(), farewell=Farewell(connect))
         outcome = asyncio.run(_run(supervisor))
@@ -57,15 +56,6 @@ def _check(settings: Settings, count: int) -> None:
             f"--processes {count}: broker {settings.broker!r} ({origin}) is embedded in one process, which others "
             "do not reach; name a Kafka, such as --broker kafka://localhost:9092"
         )
-
-
-def _transport(settings: Settings) -> Transport:
-    return make_transport(
-        settings.broker,
-        clock=SystemClock(),
-        consumer_config=settings.consumer_config,
-        producer_config=settings.producer_config,
-    )
 
 
 async def _run(supervisor: Supervisor) -> Outcome:

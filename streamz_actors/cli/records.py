@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from streamz_actors.cli.application import Application
+from streamz_actors.cli.connect import connected
 from streamz_actors.cli.http import base_url, call
 from streamz_actors.cli.options import json_option, settings_options
 from streamz_actors.cli.output import cell, show_json
@@ -19,7 +20,6 @@ from streamz_actors.config import Settings, project_table, resolve
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import ProduceError, SerdeError
 from streamz_actors.serde.schema import placing
-from streamz_actors.transport.select import make_transport
 from streamz_actors.types import RecordMetadata, partition_of
 
 url_option = click.option("--url", help="Of a running worker. Default: as web_host and web_port say.")
@@ -96,15 +96,8 @@ async def _produce(
     timestamp: int | None,
 ) -> RecordMetadata:
     """`placed_by`: what of the key its partition is computed from, if none is given."""
-    clock = SystemClock()
-    transport = make_transport(
-        settings.broker,
-        clock=clock,
-        consumer_config=settings.consumer_config,
-        producer_config=settings.producer_config,
-    )
-    moment = clock.now() if timestamp is None else timestamp
-    async with transport:
+    moment = SystemClock().now() if timestamp is None else timestamp
+    async with connected(settings) as transport:
         info = (await transport.admin.describe([topic])).get(topic)
         if info is None:
             raise ProduceError(f"topic {topic!r} does not exist on {settings.broker}: a worker makes it when it starts")

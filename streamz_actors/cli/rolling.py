@@ -4,7 +4,7 @@ For each, first those that are down and then in the order of their numbers:
 
     1  its replacement is started beside it, imports the application, checks its settings, and waits
     2  the old one is asked to end: it finishes what is in hand, commits and leaves
-    3  the replacement joins; the next one's turn comes when it is ready
+    3  the replacement joins as soon as the old one is done with that; the next one's turn comes when it is ready
 
 A replacement that fails in 1 has cost nothing: the rolling stops, and all work on as they are. One that fails in 3 is
 started again like any other process that ends; the rolling stops, so that the others keep working.
@@ -61,7 +61,10 @@ class Rolling:
             if not await heir.reaches(heir.life.loaded):
                 self._give_up(slot, heir, "all work on as they are")
                 return False
+            old = slot.now
             slot.hand_over(heir)
+            if old is not None and await old.reaches(old.life.done):
+                heir.life.release()
             if await heir.reaches(heir.life.ready):
                 return True
             self._give_up(slot, heir, "the others work on as they are")

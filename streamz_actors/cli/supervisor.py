@@ -115,7 +115,7 @@ class Supervisor:
         slot.hurry.clear()
         if living.life.held:
             living.life.release()
-            self._changed()
+        self._changed()
         try:
             return await living.end, living.life.place
         finally:

@@ -51,7 +51,8 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def worker(session: Session, overrides: dict[str, str], log_level: str, fast_loop: bool, processes: int) -> None:
     """Run a worker until it is stopped.
 
-    SIGINT (Ctrl-C) and SIGTERM let it finish what is in hand, commit and leave; a second one ends it at once.
+    SIGINT (Ctrl-C) and SIGTERM let it finish what is in hand, commit and leave; a second one ends it at once. SIGHUP
+    to a supervisor replaces its processes one after the other.
     """
     seat = Seat.taken()
     if seat is not None:
@@ -123,7 +124,7 @@ async def _work(
             await running.run()
         finally:
             if child is not None:
-                child.left()
+                child.done()
             if not ready.done():
                 ready.cancel()
                 telling.cancel()

@@ -78,7 +78,7 @@ async def provision(admin: Admin, spec: Spec) -> Provision:
     topics = wanted(spec, subs)
     found = await admin.describe(list(topics))
     for name, info in found.items():
-        _check(spec, name, info, *topics[name], subs)
+        check(spec, name, info, *topics[name])
     missing = [_spec_of(name, *topics[name], settings) for name in topics if name not in found]
     if missing:
         logger.info("making topics: %s", ", ".join(f"{item.name} ({item.partitions})" for item in missing))
@@ -87,9 +87,8 @@ async def provision(admin: Admin, spec: Spec) -> Provision:
     return Provision(await admin.cluster_id(), found, subs)
 
 
-def _check(
-    spec: Spec, name: str, info: TopicInfo, topic: Topic[Any, Any] | None, count: int, subs: tuple[SubTopology, ...]
-) -> None:
+def check(spec: Spec, name: str, info: TopicInfo, topic: Topic[Any, Any] | None, count: int) -> None:
+    """Raises TopicMismatch for a topic that has another partition count than it must have."""
     declared = topic.partitions if topic is not None else None
     if topic is not None and topic.internal:
         declared = count
@@ -99,7 +98,7 @@ def _check(
         raise TopicMismatch(
             f"topic {name!r} has {info.partitions} partitions, but its sub-topology has {declared}: the state of "
             f"{spec.app_id!r} was made for another partition count. Give the topics their former count, or reset the "
-            f"application's internal topics"
+            f"application (`app reset`)"
         )
     raise TopicMismatch(
         f"topic {name!r} has {info.partitions} partitions, but is declared with {declared}: "

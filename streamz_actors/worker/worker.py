@@ -37,6 +37,7 @@ from streamz_actors.worker.growth import Growth
 from streamz_actors.worker.guarantees import Sending
 from streamz_actors.worker.lost_records import LostRecords
 from streamz_actors.worker.members import Membership, group_settings
+from streamz_actors.worker.preparation import prepare
 from streamz_actors.worker.provision import Provision, provision
 from streamz_actors.worker.purge import Purge
 from streamz_actors.worker.questions import Questions
@@ -178,7 +179,7 @@ class Worker:
     async def start(self) -> None:
         """Provisions, loads the global tables, joins the group and starts everything beside the loop."""
         await self.transport.start()
-        self.provision = await provision(self.transport.admin, self.spec)
+        self.provision = await prepare(self.transport, self.spec, self.clock.now())
         self._counts.update(self.provision.counts)
         await self._sending.start()
         await self._committing.open()

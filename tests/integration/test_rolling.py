@@ -45,8 +45,8 @@ async def test_a_rolling_restart_of_three_loses_repeats_and_reorders_nothing(
     }
     command = ("streamz_actors", "-A", APP, "worker", "--processes", "3")
     with process(tmp_path / "out.log", *command, **environment) as child:
+        await asyncio.to_thread(child.until_it_says, "ready: 3 processes")
         async with steady_load(kafka) as load, gaps_of(kafka, "passed") as gaps:
-            await asyncio.to_thread(child.until_it_says, "ready: 3 processes")
             await work_on(kafka, child)
             quiet = str(gaps)
             gaps.begin()

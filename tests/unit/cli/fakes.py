@@ -27,9 +27,12 @@ def tell(**message):
     line.sendall(json.dumps(message).encode() + b"\\n")
 
 
-def first(name):
+def first(name, make=True):
+    path = os.path.join(folder, f"{{name}}-{{number}}")
+    if not make:
+        return not os.path.exists(path)
     try:
-        os.close(os.open(os.path.join(folder, f"{{name}}-{{number}}"), os.O_CREAT | os.O_EXCL))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return False
     return True
@@ -57,6 +60,7 @@ if seat["held"]:
         tell(loaded=True)
     if "go" not in next((order for order in orders if "go" in order or "stop" in order), {{}}):
         sys.exit(0)
+    first(f"begun {{number}}")
     if (mode, number) == ("late broken", 1) and first("broken"):
         sys.exit(1)
 tell(address=f"http://127.0.0.1:{{1000 + number}}")
@@ -66,6 +70,14 @@ tell(place=place | {{"of another release": 1}})
 told = False
 for order in orders:
     if "stop" in order and mode != "stubborn":
+        if mode == "lingering":
+            tell(done=True)
+            for _ in range(3000 if not seat["held"] else 0):
+                if not first(f"begun {{number}}", make=False):
+                    break
+                time.sleep(0.01)
+            else:
+                sys.exit(0 if seat["held"] else 9)
         sys.exit(1 if mode == "bad" and number == 1 else 0)
     if not told and all(order.get("siblings", {{"": ""}}).values()):
         told = True

@@ -117,10 +117,10 @@ def test_a_worker_among_several_tells_where_it_is_and_when_it_is_ready_and_stops
     port = seated(monkeypatch, pair[1])
     supervising = Supervising(pair[0], {"address": {"siblings": {"1": "", "2": ""}}, "ready": {"stop": True}})
     result = command_line("worker", "--processes", "2", loop, application=shop())
-    started, loaded, address, place, ready, left = _sorted(supervising.end())
+    started, loaded, address, place, ready, left, done = _sorted(supervising.end())
     assert (started, loaded, ready) == ({"started": True}, {"loaded": True}, {"ready": True})
     assert (place["place"]["group"], place["place"]["instance"]) == ("shop", None)
-    assert left == {"place": None}
+    assert (left, done) == ({"place": None}, {"done": True})
     assert address["address"].startswith("http://127.0.0.1:")
     assert not address["address"].endswith(f":{port}")
     assert result.code == 0
@@ -156,7 +156,7 @@ def test_one_that_is_held_and_stopped_has_done_nothing(
     app, begun = shop(), []
     app.on_startup(lambda: begun.append("begun"))
     result = command_line("worker", "--processes", "2", application=app)
-    assert supervising.end() == [{"started": True}, {"loaded": True}]
+    assert supervising.end() == [{"started": True}, {"loaded": True}, {"done": True}]
     assert (result.code, begun) == (0, [])
 
 

@@ -51,6 +51,15 @@ async def test_each_is_replaced_once_the_one_before_is_ready(make: Make, heard: 
     assert await running == Outcome(0)
 
 
+async def test_the_next_one_begins_when_the_old_one_is_done_and_not_when_it_is_gone(make: Make, heard: Heard) -> None:
+    supervisor = make("lingering")
+    running = await ready(supervisor, heard)
+    supervisor.roll()
+    await heard.until("rolled: 2 processes have been replaced")
+    supervisor.stop()
+    assert await running == Outcome(0)
+
+
 async def test_asked_while_it_rolls_it_rolls_once_more(make: Make, heard: Heard) -> None:
     supervisor = make("good")
     running = await ready(supervisor, heard)
