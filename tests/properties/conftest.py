@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.properties.machine import EXAMPLES
+
 HERE = Path(__file__).parent
-LONG = 600
+LONG = max(600, EXAMPLES)
 """Seconds that one of them may take."""
 
 
