@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import churn, growth, machine, results, runner, trial_report, trials
 from benchmarks.cluster import running
-from benchmarks.contenders import BASELINES
+from benchmarks.contenders import BASELINES, EXACT
 from benchmarks.environments import HERE
 from benchmarks.findings import Finding, findings
 from benchmarks.registry import TRIALS
@@ -43,7 +43,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     run.add_argument("workloads", nargs="*", metavar="W", help=f"{known} (default: all)")
     run.add_argument("--runs", type=int, default=3, help="of each contender (default: 3)")
     run.add_argument("--records", type=int, help="orders, keys or requests (default: each workload's own number)")
-    names = ",".join(baseline.name for baseline in BASELINES)
+    names = ",".join(one.name for one in (*EXACT, *BASELINES))
     run.add_argument("--against", default=names, help=f"baselines, separated by commas (default: {names})")
     grow = commands.add_parser("growth", help="what a record costs with more partitions, tables and keys")
     grow.add_argument("--quick", action="store_true", help="fewer records, and not the largest state")
@@ -71,7 +71,7 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
         options.workloads, options.against = [churn.TRIAL], frozenset()
     else:
         options.against = frozenset(filter(None, options.against.split(",")))
-        unknown = {*options.workloads} - {*KNOWN} | options.against - {baseline.name for baseline in BASELINES}
+        unknown = {*options.workloads} - {*KNOWN} | options.against - {one.name for one in (*EXACT, *BASELINES)}
         if unknown:
             parser.error(f"unknown: {', '.join(sorted(unknown))}")
         options.workloads = [KNOWN[name] for name in options.workloads or sorted(KNOWN)]

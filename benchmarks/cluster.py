@@ -129,10 +129,10 @@ class Cluster:
         return tuple(found.get(place) or 0 for place in places)
 
     async def read(self, topic: str) -> AsyncIterator[RawBatch]:
-        """Everything in a topic, from the beginning to its present end."""
+        """Everything in a topic that is committed, from the beginning to its present end."""
         ends = await self._transport.admin.end_offsets(self._places(topic))
         left = {place: 0 for place, end in ends.items() if end}
-        reader = self._transport.reader()
+        reader = self._transport.reader(read_committed=True)
         await reader.start()
         try:
             reader.assign(left)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from benchmarks.environments import HERE, java_of, python_of
+from benchmarks.settings import EXACT_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,18 @@ class Contender:
         return max(1, round(records * self.share))
 
 
-def _ours(form: str, **modules: str) -> Contender:
-    programs = {workload: (f"benchmarks.ours.{module}", "worker") for workload, module in modules.items()}
+def ours(form: str, *options: str, **modules: str) -> Contender:
+    """An application of ours in some workloads. `options` are settings, for the command line."""
+    programs = {workload: (f"benchmarks.ours.{module}", "worker", *options) for workload, module in modules.items()}
     return Contender(f"ours-{form}", "ours", programs)
 
 
+EXACTLY_ONCE: Final = ("--processing-guarantee", "exactly_once", "--commit-interval", str(EXACT_INTERVAL))
+
+
 OURS: Final = (
-    _ours("agent", W1="filter_agent", W2="count_agent", W4="enrich_agent", W8="wait_agent"),
-    _ours(
+    ours("agent", W1="filter_agent", W2="count_agent", W4="enrich_agent", W8="wait_agent"),
+    ours(
         "dsl",
         W1="filter_dsl",
         W2="count_dsl",
@@ -60,6 +65,12 @@ OURS: Final = (
         W9="wait_dsl",
     ),
 )
+
+EXACT: Final = (
+    ours("agent-eos", *EXACTLY_ONCE, W1="filter_agent", W2="count_agent"),
+    ours("dsl-eos", *EXACTLY_ONCE, W1="filter_dsl", W2="count_dsl"),
+)
+"""Ours once more, under exactly-once: they run where they are chosen, as baselines do."""
 
 BASELINES: Final = (
     Contender(
@@ -108,5 +119,5 @@ BASELINES: Final = (
 
 def competing(workload: str, against: frozenset[str]) -> list[Contender]:
     """Ours and the chosen baselines, those that have a program for the workload, in the order of their turns."""
-    chosen = [*OURS, *(baseline for baseline in BASELINES if baseline.name in against)]
+    chosen = [*OURS, *(one for one in (*EXACT, *BASELINES) if one.name in against)]
     return [contender for contender in chosen if workload in contender.programs]

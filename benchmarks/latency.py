@@ -9,10 +9,10 @@ from typing import Final
 
 from benchmarks.arena import contestant, environment
 from benchmarks.checks import Wrong
-from benchmarks.contenders import Contender
+from benchmarks.contenders import EXACTLY_ONCE, Contender, ours
 from benchmarks.findings import Column, Goal
 from benchmarks.instruments import read
-from benchmarks.settings import COMMIT_INTERVAL
+from benchmarks.settings import COMMIT_INTERVAL, EXACT_INTERVAL
 from benchmarks.trials import Attempt, Trial
 
 RATE: Final = 1_000
@@ -58,10 +58,6 @@ async def committed(attempt: Attempt, source: str, everything: int) -> None:
     raise Wrong(f"{found} of {everything} records are committed")
 
 
-def _ours(form: str) -> Contender:
-    return Contender(f"ours-{form}", "ours", {"W5": (f"benchmarks.ours.filter_{form}", "worker")})
-
-
 def _goals(ours: str) -> tuple[Goal, ...]:
     return (
         Goal(ours, "p99_ms", "hand", plus=2, at_most=True),
@@ -73,7 +69,13 @@ TRIAL: Final = Trial(
     "W5",
     f"latency, {RATE:,} records a second from topic to topic",
     25_000,
-    (_ours("agent"), _ours("dsl"), Contender("hand", "hand", {"W5": ("filter.py",)})),
+    (
+        ours("agent", W5="filter_agent"),
+        ours("dsl", W5="filter_dsl"),
+        ours("agent-eos", *EXACTLY_ONCE, W5="filter_agent"),
+        ours("dsl-eos", *EXACTLY_ONCE, W5="filter_dsl"),
+        Contender("hand", "hand", {"W5": ("filter.py",)}),
+    ),
     bout,
     (
         Column("p50_ms", "p50 ms", 2),
@@ -83,6 +85,11 @@ TRIAL: Final = Trial(
         Column("cpu_us", "CPU µs/record"),
         Column("rss_mb", "peak RSS MB"),
     ),
-    (*_goals("ours-agent"), *_goals("ours-dsl")),
-    optional=frozenset({"hand"}),
+    (
+        *_goals("ours-agent"),
+        *_goals("ours-dsl"),
+        Goal("ours-agent-eos", "p99_ms", plus=1000 * EXACT_INTERVAL + 50, at_most=True),
+        Goal("ours-dsl-eos", "p99_ms", plus=1000 * EXACT_INTERVAL + 50, at_most=True),
+    ),
+    optional=frozenset({"hand", "ours-agent-eos", "ours-dsl-eos"}),
 )

@@ -98,7 +98,7 @@ async def measure(asked: dict[str, Any]) -> dict[str, float]:
     warm, count, rate = asked["warm"], asked["records"], asked["rate"]
     everything = 1 + warm + count
     async with make_transport(asked["broker"], clock=SystemClock()) as transport:
-        producer, reader = transport.producer("benchmarks-probe"), transport.reader()
+        producer, reader = transport.producer("benchmarks-probe"), transport.reader(read_committed=True)
         await producer.start()
         await reader.start()
         reader.assign({TopicPartition(asked["output"], partition): 0 for partition in range(PARTITIONS)})

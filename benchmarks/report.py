@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import proofs, trial_report
-from benchmarks.contenders import BASELINES
+from benchmarks.contenders import BASELINES, EXACT
 from benchmarks.findings import findings
 from benchmarks.results import Result, Row, ratio, rows
 from benchmarks.settings import TABLE
 from benchmarks.tables import table
 from benchmarks.workloads import WORKLOADS, Workload
 
-NAMES = {baseline.name for baseline in BASELINES}
+NAMES = {one.name for one in (*EXACT, *BASELINES)}
 WARM = {baseline.name for baseline in BASELINES if baseline.warms_up}
 HEAD = """\
 # Results

@@ -11,6 +11,9 @@ KEYS: Final = 100_000
 COMMIT_INTERVAL: Final = 1.0
 """Seconds between two commits of offsets (and of what must be delivered before them)."""
 
+EXACT_INTERVAL: Final = 0.1
+"""The same of ours under exactly-once (`-eos`): its default."""
+
 BATCH_BYTES: Final = 512 * 1024
 """The largest batch that a producer makes."""
 
@@ -36,7 +39,7 @@ TABLE: Final = (
     ("table of W4, read by", "hand: a dict, filled first; ours-agent: a look-up in the handler; ours-dsl, kstreams: a "
      "join of stream and table (KTable); Quix: join_asof, what it has for a table in a topic"),
     ("commit interval", f"{COMMIT_INTERVAL:g} s: first what was sent is delivered, then offsets are committed"),
-    ("guarantee", "at least once"),
+    ("guarantee", f"at least once; ours-…-eos: exactly once, a transaction every {EXACT_INTERVAL:g} s"),
     ("producer", f"acks=all, no compression, {BATCH_BYTES} bytes a batch; idempotent, but for Faust, which cannot; "
      "linger: none (aiokafka), 5 ms (librdkafka's default), 100 ms (Kafka Streams' default)"),
     ("consumer", "1 MiB per partition and fetch; hand: stock getmany without a limit of records; kstreams: 1,000 "
