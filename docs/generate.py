@@ -74,11 +74,14 @@ def cli_page() -> str:
     return CLI_HEAD + "\n".join(_command(command) for command in BUILT_IN)
 
 
-def _command(command: click.Command) -> str:
+def _command(command: click.Command, above: str = "app") -> str:
+    if isinstance(command, click.Group):
+        parts = [f"## `{above} {command.name}`\n\n{inspect.cleandoc(command.help or '')}\n"]
+        return "\n".join(parts + [_command(part, f"{above} {command.name}") for part in command.commands.values()])
     own = [parameter for parameter in command.params if not is_setting(parameter) and parameter.expose_value]
     arguments = [one for one in own if isinstance(one, click.Argument)]
     options = [one for one in own if isinstance(one, click.Option)]
-    usage = " ".join(["app", str(command.name), *(_usage(argument) for argument in arguments)])
+    usage = " ".join([above, str(command.name), *(_usage(argument) for argument in arguments)])
     lines = [f"## `{usage}`", "", inspect.cleandoc(command.help or ""), ""]
     lines += [f"- `{_flags(option)}`: {option.help}" for option in options]
     settings = [parameter for parameter in command.params if is_setting(parameter)]

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from streamz_actors.cli import check, inspect, records, reset, worker
+from streamz_actors.cli import check, dlq, inspect, records, reset, worker
 from streamz_actors.cli.application import Application
 from streamz_actors.cli.options import common_options
 from streamz_actors.cli.report import one_line
@@ -31,6 +31,7 @@ BUILT_IN = (
     inspect.models,
     inspect.topology,
     inspect.config,
+    dlq.dlq,
     check.check,
     reset.reset,
 )
