@@ -26,7 +26,7 @@ class Duties:
         having = (told.owner(sub, partition), *told.standbys(sub, partition))
         here = {_machine(host) for host in told.hosts if host.worker == self._me}
         others = {host for host in having if host is not None and host.worker != self._me}
-        return sum(not host.address or _machine(host) in here for host in others)
+        return sum(None in here or _machine(host) in {None, *here} for host in others)
 
 
 def duties(told: Ownership | None, me: str, provision: Provision) -> Duties:
@@ -51,4 +51,5 @@ def _named(
 
 
 def _machine(host: Host) -> str | None:
+    """None: not known, as it serves no HTTP."""
     return urlsplit(host.address).hostname
