@@ -117,7 +117,7 @@ async def test_what_a_finished_event_yielded_is_in_its_topic_before_its_offset_i
     assert seen[0] == (1, 1)
 
 
-@pytest.mark.parametrize("moment", ["taken", "sent", "committed"])
+@pytest.mark.parametrize("moment", ["taken", "delivered", "sent", "committed"])
 async def test_a_worker_cancelled_in_the_middle_of_a_commit_loses_no_state(moment: str, tmp_path: Path) -> None:
     site = Site("rocksdb://", tmp_path)
     app = counting()

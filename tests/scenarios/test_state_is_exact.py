@@ -5,7 +5,6 @@ they await something are another matter (`docs/reference/guarantees.md`).
 """
 
 from collections import Counter
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -49,8 +48,7 @@ class Story:
         standing = [worker.number for worker in cluster.workers if worker.standing]
         gone = [worker.number for worker in cluster.workers if not worker.alive]
         paused = [worker.number for worker in cluster.workers if worker.paused]
-        what = chance.choice(["crash", "crash", "kill", "pause", "resume", "resume", "restart", "restart", "stop", "add"])
-        match what:
+        match chance.choice(["crash", "crash", "kill", "pause", "resume", "resume", "restart", "restart", "stop", "add"]):
             case "crash" if standing:
                 cluster.crash_at(chance.choice(standing), chance.choice(STEPS))
             case "kill" if standing:

@@ -288,3 +288,32 @@ async def test_a_restore_waits_for_a_transaction_and_leaves_out_one_that_is_abor
     await until(running.worker.ready.is_set)
     assert tables(running)[0]["k0"] == (100 if ended_by == "commit" else 1)
     await ended(running, life, site.clock)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("left", range(6))
+async def test_a_changelog_goes_from_one_guarantee_to_the_other_and_back(left: int, dies: bool, tmp_path: Path) -> None:
+    site = Site("rocksdb://", tmp_path / "first")
+    transport = await dead_in_a_commit(site, left)
+    if left == 5:
+        transport.arrive()
+    running, life = await living(site, processing_guarantee="exactly_once")
+    await site.settle(running)
+    assert tables(running) == truth(30)
+    feed(site, 30, 35)
+    await site.settle(running)
+    await running.worker.commit()
+    feed(site, 35, 37)
+    await site.settle(running)
+    if dies:
+        await kill(running, life)
+        site.data_dir = tmp_path / "second"
+        running, life = await living(site, processing_guarantee="at_least_once")
+    else:
+        await ended(running, life, site.clock)
+        running, life = await site.begin(counting())
+    feed(site, 37, 40)
+    await site.settle(running)
+    assert tables(running) == truth(40)
+    await ended(running, life, site.clock)
+    await check_from_nothing(site, 40, tmp_path / "third")
