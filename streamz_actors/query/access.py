@@ -42,6 +42,8 @@ class Known:
     per_partition: bool = False
     layout: Layout | None = None
     span: Span = ALL
+    committed: bool = False
+    """Whether only what is committed is seen."""
 
     @property
     def value_type(self) -> Any:
@@ -57,6 +59,10 @@ class Known:
             raise UsageError(f"table {self.name!r} has no windows: window_from and window_to mean nothing there")
         return replace(self, span=span)
 
+    def settled(self) -> "Known":
+        """The table as it is committed. Raises UsageError for a table of windows."""
+        return replace(self.plain("which are shown as they are (isolation=committed)"), committed=True)
+
     def plain(self, what: str) -> "Known":
         """Raises UsageError for a table of windows."""
         if self.layout is not None:
@@ -65,6 +71,8 @@ class Known:
 
     def entry(self, state: State, raw: bytes) -> Entry | None:
         """What a partition has under an encoded key."""
+        if self.committed:
+            return state.logged.committed(raw)
         return state.entry(raw) if self.layout is None else windows_entry(self.layout, state, raw, self.span)
 
     @property

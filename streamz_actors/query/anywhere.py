@@ -68,13 +68,22 @@ class Queries:
         return await self._get(self._access.table(table).within((start, stop)), key, stale=False, within=within)
 
     async def get_text(
-        self, table: str, text: str, *, span: Span | None = None, stale: bool = False, within: float = DEADLINE
+        self,
+        table: str,
+        text: str,
+        *,
+        span: Span | None = None,
+        stale: bool = False,
+        committed: bool = False,
+        within: float = DEADLINE,
     ) -> Found | None:
-        """As `get`, or `windows` with a span, for a key out of a URL. Raises DecodeError if the text can be no key of
-        the table.
+        """As `get`, or `windows` with a span, for a key out of a URL; `committed`: without what is not committed yet.
+
+        Raises DecodeError if the text can be no key of the table.
         """
         known = self._access.table(table)
         known = known if span is None else known.within(span)
+        known = known.settled() if committed else known
         unknown: NotReady | None = None
         for key in known.keys(text):
             try:
@@ -89,10 +98,17 @@ class Queries:
         return None
 
     async def many(
-        self, table: str, keys: Sequence[Any], *, stale: bool = False, within: float = DEADLINE
+        self,
+        table: str,
+        keys: Sequence[Any],
+        *,
+        stale: bool = False,
+        committed: bool = False,
+        within: float = DEADLINE,
     ) -> list[Found | None]:
-        """As `get`, in the order of the keys."""
+        """As `get`, in the order of the keys; `committed`: without what is not committed yet."""
         known = self._access.table(table).plain("which cannot be asked for by many keys at once")
+        known = known.settled() if committed else known
         coded = [(key, known.encoded(key)) for key in keys]
         rows = [self.local.look(known, key, raw) for key, raw in coded]
         far = [number for number, row in enumerate(rows) if isinstance(row, Elsewhere)]

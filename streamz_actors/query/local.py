@@ -127,6 +127,7 @@ class LocalQueries:
         try:
             table = self.access.table(ask.table)
             table = table if ask.span is None else table.within(ask.span)
+            table = table.settled() if ask.committed else table
             count = self.access.counted(table)
         except (TableUnknown, NotReady) as error:
             why, wait = self._reason(error)

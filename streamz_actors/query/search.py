@@ -138,7 +138,7 @@ class Search:
         if owner is None:
             return self._local.pieces(table, raws, partitions)
         span = None if table.layout is None else table.span
-        ask = Ask(table.name, list(raws), partitions, span=span)
+        ask = Ask(table.name, list(raws), partitions, span=span, committed=table.committed)
         return self._looked(table, len(raws), await self._router.values(owner, ask, deadline))
 
     def _looked(self, table: Known, keys: int, said: Said) -> Looked:

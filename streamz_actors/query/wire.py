@@ -34,6 +34,8 @@ class Ask(Record, array_like=True):
     stale: bool = False
     span: tuple[int | None, int | None] | None = None
     """Of tables of windows: those that begin at start <= ms < stop."""
+    committed: bool = False
+    """Only what is committed."""
 
 
 class Asks(Record, array_like=True):

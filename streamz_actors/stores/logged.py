@@ -199,6 +199,11 @@ class LoggedStore:
         held = self.find(key)
         return None if _deleted(held) else Entry(*held)
 
+    def committed(self, key: bytes) -> Entry | None:
+        """As `entry`, without what was written since the last commit."""
+        stored = self.store.get(key)
+        return None if stored is None else Entry(*self._loaded(stored))
+
     def scan(
         self, start: bytes | None = None, stop: bytes | None = None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, Entry]]:

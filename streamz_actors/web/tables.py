@@ -62,7 +62,12 @@ class Tables:
         place = request.match_info
         table, text = place["table"], place["key"]
         found = await self._queries.get_text(
-            table, text, span=_span(request), stale=stale(request), within=time_left(request)
+            table,
+            text,
+            span=_span(request),
+            stale=stale(request),
+            committed=committed(request),
+            within=time_left(request),
         )
         if found is None:
             raise KeyMissing(f"table {table!r} has no key {text!r}")
@@ -76,7 +81,9 @@ class Tables:
         if len(asked.keys) > MOST:
             raise Problem(422, f"at most {MOST} keys at once, not {len(asked.keys)}", field="$.keys")
         keys = [read(bytes(key)) for key in asked.keys]
-        answers = await self._queries.many(table, keys, stale=stale(request), within=time_left(request))
+        answers = await self._queries.many(
+            table, keys, stale=stale(request), committed=committed(request), within=time_left(request)
+        )
         return json_answer(
             {
                 "table": table,
@@ -90,11 +97,18 @@ def stale(request: web.Request) -> bool:
     """Whether the last known value will do where the present one cannot be had."""
     if not request.query_string:
         return False
-    refuse(request, "isolation")
     text = request.query.get("stale", "false")
     if text not in ("true", "false"):
         raise UsageError(f"stale={text}: true or false is wanted")
     return text == "true"
+
+
+def committed(request: web.Request) -> bool:
+    """Whether what is not committed yet is to be left out."""
+    text = request.query.get("isolation", "latest")
+    if text not in ("latest", "committed"):
+        raise UsageError(f"isolation={text}: latest or committed is wanted")
+    return text == "committed"
 
 
 def refuse(request: web.Request, *names: str) -> None:

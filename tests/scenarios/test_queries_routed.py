@@ -252,7 +252,7 @@ async def test_what_is_no_question_of_a_worker_is_refused(
     assert answer.status == status
 
 
-@pytest.mark.parametrize("path", ["/v1/tables/totals/a?stale=yes", "/v1/tables/totals/a?isolation=committed",
+@pytest.mark.parametrize("path", ["/v1/tables/totals/a?stale=yes", "/v1/tables/totals/a?isolation=yes",
                                   "/v1/tables/totals?stale=true", "/v1/tables/totals?isolation=committed"])
 async def test_options_that_are_not_there_are_refused(shared: Pair, path: str) -> None:
     assert (await shared.first.asking.get(path)).status == 400
