@@ -1,4 +1,7 @@
-"""aiokafka's low-level client, kept from creating topics: for our own requests, or the one inside another client."""
+"""aiokafka's low-level client: for our own requests, or the one inside another client.
+
+Kept from creating topics, with larger buffers, and with errors of torn connections that its callers expect.
+"""
 
 import random
 from collections.abc import Collection
@@ -6,7 +9,8 @@ from typing import Any
 
 from aiokafka import conn
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.errors import KafkaError
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -19,6 +23,22 @@ conn.READER_LIMIT = 1 << 26
 aiokafka's 64 KiB stop and start it many times within one response, each time with system calls and turns of the loop:
 a sixth of what reading costs. There is never more under way than the one response that was asked for.
 """
+
+_send = AIOKafkaConnection.send
+
+
+def send(connection: Any, request: Any, expect_response: bool = True) -> Any:
+    """AIOKafkaConnection.send, which lets uvloop's answer to a write into a torn connection through: no OSError."""
+    try:
+        return _send(connection, request, expect_response)
+    except KafkaError:
+        raise
+    except RuntimeError as error:
+        connection.close(reason=CloseReason.CONNECTION_BROKEN)
+        raise KafkaConnectionError(f"connection at {connection.host}:{connection.port} broken: {error}") from error
+
+
+AIOKafkaConnection.send = send
 
 BOOTSTRAP = ("bootstrap", ConnectionGroup.DEFAULT)
 

@@ -285,8 +285,18 @@ async def close(consumer: Any) -> None:
     else:
         return
     if consumer._fetcher is not None:
-        await consumer._fetcher.close()
+        await close_fetcher(consumer._fetcher)
     await consumer._client.close()
+
+
+async def close_fetcher(fetcher: Any) -> None:
+    """Its own close awaits requests that it has cancelled, and is cancelled by the first of them."""
+    closing = {asyncio.ensure_future(fetcher.close())}
+    await asyncio.wait(closing, timeout=1)
+    left = closing | fetcher._pending_tasks
+    for task in left:
+        task.cancel()
+    await asyncio.wait(left, timeout=1)
 
 
 async def leave(consumer: Any) -> None:
