@@ -9,14 +9,14 @@ import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import count
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.calls import failure
 from streamz_actors.dataflow.context import aside
 from streamz_actors.dataflow.node import Leg, Node, Operator, Place, is_async
 from streamz_actors.dataflow.pacing import Limits, Pace
-from streamz_actors.dataflow.policies import Fail
+from streamz_actors.dataflow.policies import DeadLetter, Fail
 from streamz_actors.errors import StreamzError, TopologyError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.types import TopicPartition
@@ -124,6 +124,13 @@ class Taken:
 Row = tuple[Taken, int]
 
 
+class GivenUp(NamedTuple):
+    """In place of a result, where rows end in their order: the last word on the row is said when it is taken."""
+
+    error: BaseException
+    attempts: int
+
+
 class MapAsync(Operator, Leg):
     """At most `limits.concurrency` calls at a time. Callers start when there is work for them and end with `stop`."""
 
@@ -152,6 +159,8 @@ class MapAsync(Operator, Leg):
         self._callers: list[asyncio.Task[None]] = []
         self._calling = 0
         self._closed = False
+        self._whole = False
+        """Nothing comes of a row before all rows before it have come to their end."""
         self._room = max(ROOM, 4 * limits.concurrency)
         self._pending = 0
         self.width = limits.concurrency
@@ -243,6 +252,10 @@ class MapAsync(Operator, Leg):
         if self.silent:
             self._drop(taken, row)
             return
+        self._keep(taken, row)
+
+    def _keep(self, taken: Taken, row: int) -> None:
+        """A row has its result, and waits to be taken."""
         taken.rows[row] = RESULT
         taken.done.append(row)
         self._tell(taken)
@@ -279,6 +292,10 @@ class MapAsync(Operator, Leg):
         policy = self.guard.policy
         if isinstance(policy, Fail) and not isinstance(error, StreamzError):
             error = failure(self._what, taken.batch, row, error)
+        if self._whole and not isinstance(policy, Fail):
+            taken.results[row] = GivenUp(error, attempts)
+            self._keep(taken, row)
+            return
         self._place.give_up(self._what, policy, taken.batch, row, error, attempts)
         self._drop(taken, row)
 
@@ -332,8 +349,20 @@ class MapAsync(Operator, Leg):
         if not rows:
             return None
         self._pending -= len(rows)
+        if self._whole:
+            rows = [row for row in rows if not self._is_given_up(taken, row)]
+            if not rows:
+                return None
         values = [taken.results[row] for row in rows]
         return taken.batch.take(rows).replace(values=(values, self._value))
+
+    def _is_given_up(self, taken: Taken, row: int) -> bool:
+        """Whether a row is one, which is settled then."""
+        result = taken.results[row]
+        if not isinstance(result, GivenUp):
+            return False
+        self._place.give_up(self._what, self.guard.policy, taken.batch, row, result.error, result.attempts)
+        return True
 
     def unfinished(self) -> dict[TopicPartition, int]:
         lowest: dict[TopicPartition, int] = {}
@@ -367,11 +396,12 @@ class MapAsync(Operator, Leg):
 
     @property
     def sequential(self) -> bool:
-        return True
+        """Without nodes behind nothing is taken, so that dead letters leave as they come."""
+        return not (self.silent and isinstance(self.guard.policy, DeadLetter))
 
     def keep_order(self) -> None:
         """Calls go on as ever: only what they gave waits for the calls before them."""
-        self._order = "partition"
+        self._order, self._whole = "partition", not self.silent
 
     def stands(self) -> bool:
         """A call has no effect before its result is given on, other than what its function does by itself."""

@@ -8,7 +8,19 @@ import pytest
 from streamz_actors import AgentStream, App, DeadLetter
 from streamz_actors.errors import CommitError, HandlerError, UsageError
 from streamz_actors.testing import TestDriver
-from tests.scenarios.exactly import EXACT, Failing, FailingTransport, check, counted, feed, finish, visible
+from streamz_actors.types import partition_of
+from tests.scenarios.exactly import (
+    EXACT,
+    Failing,
+    FailingTransport,
+    begin_after_death,
+    check,
+    counted,
+    feed,
+    finish,
+    visible,
+)
+from tests.scenarios.group import kill
 from tests.scenarios.support import Site, ended, turns, until
 
 
@@ -199,6 +211,41 @@ async def test_calls_under_way_keep_no_transaction_open() -> None:
     gate.set()
     await finish(site, running)
     assert [value for _, value in visible(site.broker, "out")] == [b"0", b"1", b"2"]
+    await ended(running, life, site.clock)
+
+
+@pytest.mark.parametrize("behind", [True, False])
+async def test_a_call_that_fails_is_a_dead_letter_when_those_before_it_are_done(behind: bool) -> None:
+    gate = asyncio.Event()
+
+    def made() -> App:
+        app, topic, out = declared("lettered")
+
+        async def call(value: int) -> int:
+            if value:
+                raise RuntimeError("no")
+            await gate.wait()
+            return value
+
+        called = app.stream(topic).on_error(DeadLetter(out)).map_async(call, concurrency=4)
+        if behind:
+            called.to(out)
+        return app
+
+    site = Site()
+    running, life = await site.begin(made())
+    feed(site, [key for key in "abcdefgh" if partition_of(key.encode(), 2) == 0][:2])
+    await turns(200)
+    commit = asyncio.create_task(running.worker.commit())
+    await turns(200)
+    assert visible(site.broker, "out") == []
+    commit.cancel()
+    await asyncio.gather(commit, return_exceptions=True)
+    await kill(running, life)
+    gate.set()
+    running, life = await begin_after_death(site, made())
+    await finish(site, running)
+    assert sorted(value for _, value in visible(site.broker, "out")) == ([b"0", b"1"] if behind else [b"1"])
     await ended(running, life, site.clock)
 
 
