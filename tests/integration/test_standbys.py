@@ -34,7 +34,8 @@ NEAR = 10_000
 async def nothing_visited(kafka: Transport) -> None:
     names = [topic.name for topic in await kafka.admin.list_topics()]
     await kafka.admin.delete([name for name in names if name == "visits" or name.startswith("visiting-")])
-    await kafka.admin.create([TopicSpec("visits", PARTITIONS)])
+    forever = {"retention.ms": "-1"}  # the visits are of the year 1970
+    await kafka.admin.create([TopicSpec("visits", PARTITIONS, None, forever)])
 
 
 @pytest.fixture

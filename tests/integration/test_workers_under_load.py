@@ -23,6 +23,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 PATIENT = "30"
 """A session time-out, in seconds, that no busy machine makes a worker miss by itself."""
 
+FOREVER = {"retention.ms": "-1"}
+"""The steps are years old: a broker with a limit removes them at its next look, every five minutes."""
+
 QUICK = "2.5"
 """One after which the others soon notice a worker that was killed."""
 
@@ -32,7 +35,7 @@ async def nothing_stepped(kafka: Transport) -> None:
     """Each test begins with empty topics and no tables."""
     names = [topic.name for topic in await kafka.admin.list_topics()]
     await kafka.admin.delete([name for name in names if name in ("steps", "passed") or name.startswith("stepping-")])
-    await kafka.admin.create([TopicSpec("steps", PARTITIONS)])
+    await kafka.admin.create([TopicSpec(name, PARTITIONS, None, FOREVER) for name in ("steps", "passed")])
 
 
 @pytest.fixture
