@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from streamz_actors.assignment.plan import ACCEPTABLE_LAG
+from streamz_actors.errors import BrokerUnavailable
 from streamz_actors.running import Running
 from streamz_actors.tasks import restore
 from streamz_actors.types import TopicPartition
+from streamz_actors.worker import assigned
 from tests.scenarios.group import KEYS, PARTITIONS, Flow, expire
 from tests.scenarios.support import Site, turns
 
@@ -233,4 +235,50 @@ async def test_a_worker_that_only_keeps_copies_hands_them_back_to_nobody_and_end
     await flow.leave(second)
     await flow.settle()
     flow.check_exact()
+    await flow.end()
+
+
+async def test_a_task_with_much_state_moves_when_its_copy_is_near_and_not_before(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "streamz_actors")
+    monkeypatch.setattr(assigned, "ACCEPTABLE_LAG", -1)  # no state is so little that it may move without a copy
+    first = await flow.join("first")
+    flow.send(5)
+    await warm(flow)
+    written = counting_restores(monkeypatch)
+    second = await flow.join("second")
+    await warm(flow)
+    assert "for these copies are ready" in caplog.text
+    assert flow.shares() == [PARTITIONS // 2] * 2
+    assert written == []
+    assert copies(first) == copies(second) == {}
+    flow.check_exact()
+    generation = first.worker.members.generation
+    await hear(flow, 130.0)
+    assert first.worker.members.generation == generation, "nobody asks again and again"
+    await flow.end()
+
+
+async def test_a_copy_that_cannot_be_followed_for_a_moment_is_followed_later(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = await join(flow, "first"), await join(flow, "second")
+    flow.send(3)
+    await warm(flow)
+    admin = first.worker.transport.admin
+
+    async def nothing(places: Any) -> Any:
+        raise BrokerUnavailable("nobody answers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(admin, "end_offsets", nothing)
+        await hear(flow, 3.0)
+    assert "copies of tables are not followed for a moment: nobody answers" in caplog.text
+    flow.send(3)
+    await warm(flow)
+    for name, copy in first.worker.assigned.standbys.tasks.items():
+        own = second.worker.tasks[name].own["counts"].logged.store
+        assert dict(copy.shelf.stores["counts"].scan()) == dict(own.scan())
+    assert set(copies(first).values()) == {0}
     await flow.end()
