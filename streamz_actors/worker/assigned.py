@@ -136,11 +136,12 @@ class AssignedTasks:
             await self._take_over(sorted(new, key=lambda task: task.name), consumer, discard)
         self._restore()
         self._exchange.begin(provision, duties(told, self._name, provision))
+        self.leftovers.provision = provision
         if not self._watching:
             self._watching = True
             self._background.start(self.standbys.follow(), "copies of tables")
             if not self._transport.embedded:  # what that broker's applications leave is of no use to anybody
-                self._background.start(self.leftovers.watch(provision), "state that is left over")
+                self._background.start(self.leftovers.watch(), "state that is left over")
 
     def _make(self, sub: SubTopology, partition: int) -> Task:
         return Task(

@@ -44,6 +44,8 @@ class Leftovers:
 
     def __init__(self, backend: Backend, admin: Admin, clock: Clock, shelves: Shelves) -> None:
         self._backend, self._admin, self._clock, self._shelves = backend, admin, clock, shelves
+        self.provision: Provision | None = None
+        """What the broker and the topology say now."""
         self._found: list[Leftover] = []
         self._found_at = 0.0
         self._free_since: dict[str, float] = {}
@@ -62,6 +64,7 @@ class Leftovers:
 
     async def find(self, provision: Provision) -> None:
         """Looks for what there is. Raises TransportError."""
+        self.provision = provision
         tasks = {sub.task_name(n): (sub, n) for sub in provision.subs if _logged(sub) for n in range(sub.partitions)}
         found = []
         for place in self._free():
@@ -97,18 +100,14 @@ class Leftovers:
             for one in found
         ]
 
-    async def watch(self, provision: Provision) -> None:
+    async def watch(self) -> None:
         """Looks again and again, and removes what has been free for long, until it is cancelled."""
-        unlogged = {
-            sub.task_name(n)
-            for sub in provision.subs
-            if any(spec.changelog is None for spec in sub.stores)
-            for n in range(sub.partitions)
-        }
         while True:
             await self._clock.sleep(LOOK)
+            provision = self.provision
+            assert provision is not None, "it has looked once"
             try:
-                await self._remove(keep=unlogged)
+                await self._remove(keep=_unlogged(provision))
                 await self.find(provision)
             except TransportError as error:
                 logger.warning("what is left of state here was not looked at: %s", error)
@@ -132,3 +131,9 @@ class Leftovers:
 def _logged(sub: SubTopology) -> bool:
     """Whether there is anything in it of which a copy is a copy."""
     return any(spec.changelog is not None for spec in sub.stores)
+
+
+def _unlogged(provision: Provision) -> set[str]:
+    """The tasks of which something is in no changelog."""
+    subs = [sub for sub in provision.subs if any(spec.changelog is None for spec in sub.stores)]
+    return {sub.task_name(number) for sub in subs for number in range(sub.partitions)}

@@ -81,7 +81,8 @@ def folder() -> Folder:
 
 @pytest.fixture
 async def watched(folder: Folder) -> AsyncIterator[Folder]:
-    watching = asyncio.create_task(folder.leftovers.watch(PROVISION))
+    await folder.leftovers.find(PROVISION)
+    watching = asyncio.create_task(folder.leftovers.watch())
     await turns(5)
     yield folder
     watching.cancel()
