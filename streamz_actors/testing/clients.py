@@ -1,7 +1,7 @@
 """The transport of one simulated worker: clients of the embedded broker whose every request goes over a `Wire`."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from streamz_actors.errors import CommitError, ProduceError
@@ -67,8 +67,10 @@ class SimulatedTransport(Transport):
     def transactional_producer(
         self, client_id: str, transactional_id: str, *, timeout: float = 60.0
     ) -> TransactionalProducer:
-        inner = self._inner.transactional_producer(client_id, transactional_id, timeout=timeout)
-        return SimulatedTransactions(inner, self._wire, transactional_id)
+        def make() -> TransactionalProducer:
+            return self._inner.transactional_producer(client_id, transactional_id, timeout=timeout)
+
+        return SimulatedTransactions(make, self._wire, transactional_id)
 
 
 class _Sends(Generic[P]):
@@ -184,16 +186,25 @@ class SimulatedProducer(Producer):
 
 
 class SimulatedTransactions(TransactionalProducer):
-    """Ends of transactions have a line of their own; one that is out when its producer is dropped still arrives."""
+    """Ends of transactions have a line of their own; one that is out when its producer is dropped still arrives.
 
-    def __init__(self, inner: TransactionalProducer, wire: Wire, transactional_id: str) -> None:
-        self._inner, self._wire, self._id = inner, wire, transactional_id
-        self._sends = _Sends(inner, wire)
-        self._line = wire.line()
-        self._failure = ""
+    Each start is a producer of its own (`make` gives it), so that what is out belongs to the one that sent it.
+    """
+
+    def __init__(self, make: Callable[[], TransactionalProducer], wire: Wire, transactional_id: str) -> None:
+        self._make, self._wire, self._id = make, wire, transactional_id
+        self._failure = "it was not started"
+        self._renew()
+
+    def _renew(self) -> None:
+        self._inner = self._make()
+        self._sends = _Sends(self._inner, self._wire)
+        self._line = self._wire.line()
 
     async def start(self) -> None:
+        self._renew()
         await self._line.put(f"begin {self._id}", self._inner.start)
+        self._failure = ""
 
     def send(
         self,
@@ -209,10 +220,11 @@ class SimulatedTransactions(TransactionalProducer):
     async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
         if self._failure or self._sends.failed:
             raise CommitError(f"transactional id {self._id!r}: {self._failure or 'a send failed'}")
-        what = f"end {self._id} with {shown(offsets)}"
-        self._failure = "a commit was given up"
-        await self._line.put(what, lambda: self._inner.commit(offsets, member), CommitError, commits=True)
-        self._failure = ""
+        inner, what = self._inner, f"end {self._id} with {shown(offsets)}"
+        self._failure = given_up = "a commit was given up"
+        await self._line.put(what, lambda: inner.commit(offsets, member), CommitError, commits=True)
+        if self._failure is given_up:
+            self._failure = ""
 
     @property
     def pending(self) -> int:

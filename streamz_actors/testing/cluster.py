@@ -29,6 +29,8 @@ ENDLESS = 20_000
 RESTART = 1.0
 """Seconds after which a worker that the broker has made fail is started again."""
 USUAL = Faults()
+SEGMENT = 20
+"""Records that are never cleaned, the newest of each partition: those of the segment that is appended to."""
 PATIENT = 200
 """Moves of the clock while something is worked on, after which it is waited for in real time: it is outside."""
 
@@ -154,6 +156,13 @@ class TestCluster:
             return left == 0
 
         self._alive(number).crashing = dies
+
+    def compact(self) -> None:
+        """Cleans all logs as their topics are set, as Kafka does now and then: all but the newest records of each."""
+        self._note("logs are cleaned")
+        for topic in self.broker.topics.values():
+            for log in topic.logs if topic.settings.compacts else ():
+                log.compact(self.clock.now(), log.end - SEGMENT)
 
     def heal(self) -> None:
         """From now on the network only delays, and no worker dies that was told to in a commit."""

@@ -216,12 +216,13 @@ class PartitionLog:
             return
         self._drop(count, self._offset(count) if count < len(self._keys) else self.end)
 
-    def compact(self, now: int) -> None:
+    def compact(self, now: int, below: int | None = None) -> None:
         """Keeps the last record of each key; a tombstone goes `delete.retention.ms` after compaction first saw it.
 
+        What is at `below` or after it stays as it is, as Kafka leaves alone the segment that it appends to.
         What follows the first record of an open transaction stays as it is; control and aborted records go.
         """
-        end = self.stable_end
+        end = self.stable_end if below is None else max(self._tail, min(below, self.stable_end))
         clean, total = len(self._head), self._index(end)
         last = dict(zip(islice(self._keys, clean, total), range(clean, total), strict=True))
         if self._ledger is not None and (hidden := self._ledger.hidden(self._tail, end, committed=True)):

@@ -120,6 +120,18 @@ def test_compaction_keeps_the_last_record_of_each_key_at_its_offset() -> None:
     assert (log.begin, log.end) == (0, 6)
 
 
+def test_compaction_can_leave_the_newest_records_as_they_are() -> None:
+    log = new_log(cleanup_policy="compact")
+    put(log, (b"a", b"1"), (b"a", b"2"), (b"b", b"1"), (b"a", b"3"))
+    log.compact(0, below=-5)
+    log.compact(0, below=3)
+    assert contents(log) == [(1, b"a", b"2"), (2, b"b", b"1"), (3, b"a", b"3")]
+    log.compact(0, below=1)
+    assert len(contents(log)) == 3
+    log.compact(0)
+    assert contents(log) == [(2, b"b", b"1"), (3, b"a", b"3")]
+
+
 def test_compaction_keeps_headers_and_timestamps_with_their_records() -> None:
     log = new_log(cleanup_policy="compact")
     log.append([b"a", b"a", b"b"], [b"1", b"2", b"3"], [1, 2, 3], [(), (("h", b"x"),), ()], 0)
