@@ -15,6 +15,7 @@ from streamz_actors.testing import TestCluster
 from streamz_actors.testing.wire import Faults
 
 KEYS = 12
+ACTS = ("crash", "crash", "kill", "pause", "resume", "resume", "restart", "restart", "stop", "add")
 STEPS = ("taken", "delivered", "sent", "committed", "applied")
 ROUGH = Faults(slow=0.02, stall=1.0, lost=0.01, unanswered=0.01, late=0.01, repeated=0.01, split=0.05)
 
@@ -48,7 +49,7 @@ class Story:
         standing = [worker.number for worker in cluster.workers if worker.standing]
         gone = [worker.number for worker in cluster.workers if not worker.alive]
         paused = [worker.number for worker in cluster.workers if worker.paused]
-        match chance.choice(["crash", "crash", "kill", "pause", "resume", "resume", "restart", "restart", "stop", "add"]):
+        match chance.choice(ACTS):
             case "crash" if standing:
                 cluster.crash_at(chance.choice(standing), chance.choice(STEPS))
             case "kill" if standing:
