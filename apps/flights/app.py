@@ -36,8 +36,10 @@ POOR_VISIBILITY = 2.0
 REPORTS_KEPT = 12
 """Hourly weather reports kept per airport: flights may arrive up to about that many hours out of order."""
 
-GRACE = timedelta(hours=6)
-"""How far out of order flights may arrive without one being dropped as late."""
+GRACE = timedelta(hours=float(os.environ.get("FLIGHTS_GRACE", 6)))
+"""How far out of order flights may arrive without one being dropped as late: hours. Outages of a worker count as such
+where others go on meanwhile: more than the hours that are fed during the longest of them.
+"""
 
 DRIFT = timedelta(hours=1)
 """How far one airport's flights may get ahead of another's when they are read at full speed: well below the grace."""
