@@ -50,6 +50,9 @@ class Buffer:
 
     def assign(self, partitions: Collection[TopicPartition]) -> None:
         """A new assignment: nothing is held, nothing is paused."""
+        fetched = self._fetcher._records
+        for partition in [partition for partition in fetched if failed(fetched[partition])]:
+            del fetched[partition]  # of the assignment before: its position is not this one's
         self._held = {partition: deque() for partition in partitions}
         self._paused.clear()
         self._positions.clear()
@@ -134,7 +137,7 @@ class Buffer:
         fetched = self._fetcher._records
         for partition in [partition for partition in fetched if self._wanted(partition)]:
             entry = fetched[partition]
-            if not hasattr(entry, "getall"):  # an error: stays until it can be raised
+            if failed(entry):  # an error: stays until it can be raised
                 continue
             del fetched[partition]
             self._fetcher._notify(self._fetcher._wait_consume_future)
@@ -158,16 +161,19 @@ class Buffer:
     def _raise_error(self) -> None:
         fetched = self._fetcher._records
         for partition in list(fetched):
-            if hasattr(fetched[partition], "check_raise") and not self._held.get(TopicPartition(*partition)):
+            if failed(fetched[partition]) and not self._held.get(TopicPartition(*partition)):
                 entry = fetched.pop(partition)
                 self._fetcher._notify(self._fetcher._wait_consume_future)
+                state = self._subscription.subscription.assignment.state_value(partition)
+                if state is None:
+                    continue  # of a former assignment, which the fetcher has still been at work for
                 try:
                     entry.check_raise()
                 except NoOffsetForPartitionError:
-                    state = self._subscription.subscription.assignment.state_value(partition)
-                    if self._reset is None or state is None:
+                    if self._reset is None:
                         raise
-                    state.await_reset(self._reset)
+                    if not state.has_valid_position:  # else: somebody has said meanwhile where to start
+                        state.await_reset(self._reset)
 
     async def wait(self, timeout: float) -> None:
         """Until something arrived, or the fetcher reports an error, which this raises."""
@@ -183,6 +189,11 @@ class Buffer:
         """Ends every wait."""
         for waiter in list(self._fetcher._fetch_waiters):
             self._fetcher._notify(waiter)
+
+
+def failed(entry: Any) -> bool:
+    """Whether what the fetcher holds of a partition is an error in place of records."""
+    return hasattr(entry, "check_raise")
 
 
 async def next_batches(buffer: Buffer, timeout: float, clock: Clock) -> list[RawBatch]:
