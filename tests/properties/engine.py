@@ -33,6 +33,7 @@ class Engine:
     """`declare` is given a builder, and what makes a topic of it: name, key type, value type, partitions."""
 
     on_error = Fail()
+    transactional = False
 
     def __init__(self, declare: Callable[[TopologyBuilder, "MakeTopic"], None]) -> None:
         builder = TopologyBuilder("p", Link())
@@ -96,6 +97,10 @@ class Engine:
         self._start()
 
     # -- what operators see
+
+    def through(self, _: Any) -> "Engine":
+        """It deals with failures as well."""
+        return self
 
     def late(self, record: Late) -> None:
         self.lates.append(record)

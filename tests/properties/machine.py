@@ -1,7 +1,7 @@
 """One windowed operator over a store, fed in runs of any length, committed and restarted anywhere: without a task."""
 
 import os
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
@@ -68,6 +68,31 @@ def drawn_runs(draw: Random, latest: int) -> list[Run]:
 
     lengths = [draw.randint(0, 6) for _ in range(draw.randint(0, 12))]
     return [Run([row() for _ in range(length)], draw.choice(THEN)) for length in lengths]
+
+
+Column = Sequence[Sequence[Any]]
+"""One of several stretches of values, each as likely as the others."""
+
+
+def steps(
+    columns: Sequence[Column], others: Sequence[str] = (), *, often: int = 3, most: int
+) -> st.SearchStrategy[Any]:
+    """Lists of tuples, a value for each column; among `often` of them, one of the `others`."""
+    if EXAMPLES > MANY:
+        return st.integers(0, 2**63).map(lambda seed: drawn_steps(Random(seed), columns, others, often, most))
+    tuples = st.tuples(*(st.one_of(*map(st.sampled_from, column)) for column in columns))
+    return st.lists(st.one_of(*[tuples] * often, st.sampled_from(others)) if others else tuples, max_size=most)
+
+
+def drawn_steps(draw: Random, columns: Sequence[Column], others: Sequence[str], often: int, most: int) -> list[Any]:
+    """As `steps`."""
+
+    def step() -> Any:
+        if others and not draw.randrange(often + 1):
+            return draw.choice(others)
+        return tuple([draw.choice(draw.choice(column)) for column in columns])
+
+    return [step() for _ in range(draw.randint(0, most))]
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:

@@ -11,20 +11,20 @@ from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.streams.declare import declare_stream
 from streamz_actors.windows.definitions import JoinWindow
 from tests.properties.engine import Engine, MakeTopic, Row
-from tests.properties.machine import EXAMPLES
+from tests.properties.machine import EXAMPLES, Column, steps
 
 KINDS = ("join", "left_join", "outer_join")
 
 Record = tuple[str, str | None, int | None, int]
 """Side, key, value, timestamp."""
 
-records = st.tuples(
-    st.sampled_from(["left", "right"]),
-    st.sampled_from(["a", "b", None]),
-    st.one_of(st.none(), st.integers(0, 9)),
-    st.one_of(st.integers(0, 30), st.integers(0, 60), st.just(5_000_000)),
-)
-steps = st.lists(st.one_of(records, records, records, st.sampled_from(["restart", "commit"])), max_size=30)
+RECORD: list[Column] = [
+    [["left", "right"]],
+    [["a", "b", None]],
+    [[None], range(10)],
+    [range(31), range(61), [5_000_000]],
+]
+histories = steps(RECORD, ["restart", "commit"], most=30)
 bounds = st.tuples(st.integers(-3, 12), st.integers(-3, 12), st.integers(0, 6)).filter(lambda b: b[0] + b[1] >= 0)
 
 
@@ -153,7 +153,7 @@ def expected(model: Naive, given: list[Any]) -> list[Row]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(KINDS), bounds, steps)
+@given(st.sampled_from(KINDS), bounds, histories)
 def test_two_streams_meet_as_in_lists(kind: str, within: tuple[int, int, int], given: list[Any]) -> None:
     def declare(builder: TopologyBuilder, topic: MakeTopic) -> None:
         left, right = declare_stream(builder, topic("left")), declare_stream(builder, topic("right"))
@@ -164,7 +164,7 @@ def test_two_streams_meet_as_in_lists(kind: str, within: tuple[int, int, int], g
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(KINDS), bounds, steps, st.booleans())
+@given(st.sampled_from(KINDS), bounds, histories, st.booleans())
 def test_a_stream_meets_itself_first_as_the_left_side(
     kind: str, within: tuple[int, int, int], given: list[Any], twice: bool
 ) -> None:
@@ -186,7 +186,7 @@ def test_a_stream_meets_itself_first_as_the_left_side(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(bounds, steps)
+@given(bounds, histories)
 def test_several_records_at_one_time_of_one_key_each_meet(within: tuple[int, int, int], given: list[Any]) -> None:
     given = [(*step[:3], step[3] // 10) if isinstance(step, tuple) else step for step in given]
 

@@ -14,12 +14,10 @@ from streamz_actors.types import Windowed
 from streamz_actors.windows.definitions import Hopping, Session, Sliding, Tumbling, Window
 from streamz_actors.windows.suppression import Until, closing_after, until_time_limit, until_window_closes
 from tests.properties.engine import Engine, MakeTopic, Row
-from tests.properties.machine import EXAMPLES
+from tests.properties.machine import EXAMPLES, Column, steps
 
-changes = st.tuples(
-    st.sampled_from(["a", "b", "c"]), st.one_of(st.none(), st.integers(0, 5)), st.integers(0, 40)
-)
-steps = st.lists(st.one_of(changes, changes, st.sampled_from(["commit", "restart"])), max_size=30)
+CHANGE: list[Column] = [[["a", "b", "c"]], [[None], range(6)], [range(41)]]
+histories = steps(CHANGE, ["commit", "restart"], often=2, most=30)
 limits = st.builds(
     lambda limit, records, size: until_time_limit(limit / 1000, max_records=records, max_bytes=size),
     st.integers(0, 15),
@@ -89,7 +87,7 @@ class Waiting:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(limits, steps)
+@given(limits, histories)
 def test_the_latest_change_of_a_key_leaves_after_the_limit(until: Until, given: list[Any]) -> None:
     made, waiting = engine(until), Waiting(until)
     out = play(made, given)
@@ -147,7 +145,7 @@ def closing(rows: list[Row], after: int) -> list[Row]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(windows, steps)
+@given(windows, histories)
 def test_a_window_gives_its_last_value_once_it_has_closed(window: Window, given: list[Any]) -> None:
     made = windowed(window)
     out, final = play(made, given), made.read("final")

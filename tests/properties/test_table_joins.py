@@ -9,7 +9,7 @@ from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.streams.declare import declare_table
 from streamz_actors.streams.stream import Table
 from tests.properties.engine import Engine, MakeTopic, Row
-from tests.properties.machine import EXAMPLES
+from tests.properties.machine import EXAMPLES, Column, steps
 
 KINDS = ("join", "left_join", "outer_join")
 SHAPES = ("plain", "named", "left view", "right view", "both views", "read through")
@@ -17,13 +17,8 @@ SHAPES = ("plain", "named", "left view", "right view", "both views", "read throu
 Change = tuple[str, str | None, int | None, int]
 """Side, key, value, timestamp."""
 
-changes = st.tuples(
-    st.sampled_from(["left", "right"]),
-    st.sampled_from(["a", "a", "b", None]),
-    st.one_of(st.none(), st.integers(0, 3)),
-    st.integers(0, 20),
-)
-steps = st.lists(st.one_of(changes, changes, st.sampled_from(["restart", "commit"])), max_size=25)
+CHANGE: list[Column] = [[["left", "right"]], [["a", "a", "b", None]], [[None], range(4)], [range(21)]]
+histories = steps(CHANGE, ["restart", "commit"], often=2, most=25)
 
 
 def met(one: int | None, other: int | None) -> str:
@@ -116,7 +111,7 @@ def records(given: list[Any]) -> list[Change]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(KINDS), st.sampled_from(SHAPES), steps)
+@given(st.sampled_from(KINDS), st.sampled_from(SHAPES), histories)
 def test_every_change_is_the_naive_one(kind: str, shape: str, given: list[Any]) -> None:
     made = engine(kind, shape)
     out = play(made, given)
@@ -147,7 +142,7 @@ def _without_idle_tombstones(out: list[Row]) -> list[Row]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(KINDS), st.lists(changes, max_size=25), st.booleans())
+@given(st.sampled_from(KINDS), steps(CHANGE, most=25), st.booleans())
 def test_groups_of_a_joined_table_follow_it(kind: str, given: list[Change], named: bool) -> None:
     def declare(builder: TopologyBuilder, topic: MakeTopic) -> None:
         left, right = declare_table(builder, topic("left")), declare_table(builder, topic("right"))
@@ -166,7 +161,7 @@ def test_groups_of_a_joined_table_follow_it(kind: str, given: list[Change], name
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(KINDS), st.sampled_from(["", "view", "named"]), steps)
+@given(st.sampled_from(KINDS), st.sampled_from(["", "view", "named"]), histories)
 def test_a_table_joined_with_itself_ends_with_its_own_values(kind: str, view: str, given: list[Any]) -> None:
     def declare(builder: TopologyBuilder, topic: MakeTopic) -> None:
         table = declare_table(builder, topic("left"))

@@ -11,15 +11,15 @@ from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.operators.versioned import versions_of
 from streamz_actors.streams.declare import declare_stream, declare_table
 from tests.properties.engine import Engine, MakeTopic, Row
-from tests.properties.machine import EXAMPLES
+from tests.properties.machine import EXAMPLES, Column, steps
 
-records = st.tuples(
-    st.sampled_from(["table", "table", "stream"]),
-    st.sampled_from(["a", "a", "b", None]),
-    st.one_of(st.none(), st.integers(0, 9)),
-    st.one_of(st.integers(0, 30), st.integers(0, 30), st.integers(0, 60_000)),
-)
-steps = st.lists(st.one_of(records, records, records, st.sampled_from(["restart", "commit"])), max_size=30)
+RECORD: list[Column] = [
+    [["table", "table", "stream"]],
+    [["a", "a", "b", None]],
+    [[None], range(10)],
+    [range(31), range(31), range(60_001)],
+]
+histories = steps(RECORD, ["restart", "commit"], most=30)
 retentions = st.sampled_from([1, 10, 2_000, 40_000])
 
 
@@ -89,7 +89,7 @@ def play(made: Engine, given: list[Any]) -> tuple[list[Row], list[Row]]:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(retentions, st.sampled_from(["join", "left_join"]), st.booleans(), steps)
+@given(retentions, st.sampled_from(["join", "left_join"]), st.booleans(), histories)
 def test_a_record_meets_what_was_held_at_its_time(retention: int, kind: str, view: bool, given: list[Any]) -> None:
     made, model = engine(retention, kind, None, view=view), Naive(retention)
     wanted: list[Row] = []
@@ -119,7 +119,7 @@ def met_at(model: Naive, kind: str, key: str | None, value: int | None, time: in
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(retentions, steps)
+@given(retentions, histories)
 def test_the_table_is_the_latest_and_remembers_what_was_before(retention: int, given: list[Any]) -> None:
     made, model = engine(retention, "join", None), Naive(retention)
     play(made, given)
@@ -136,7 +136,7 @@ def test_the_table_is_the_latest_and_remembers_what_was_before(retention: int, g
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(["join", "left_join"]), st.integers(0, 15), steps)
+@given(st.sampled_from(["join", "left_join"]), st.integers(0, 15), histories)
 def test_with_a_grace_a_record_waits_for_the_table(kind: str, grace: int, given: list[Any]) -> None:
     retention = 40_000
     made, model = engine(retention, kind, grace), Naive(retention)

@@ -15,7 +15,7 @@ from streamz_actors.streams.windowed_table import WindowTable, WrittenWindow, de
 from streamz_actors.tables.windowed import WindowLayout, WindowState
 from streamz_actors.types import TopicPartition
 from streamz_actors.windows.definitions import Hopping, Session, Sliding, Tumbling
-from tests.properties.machine import EXAMPLES
+from tests.properties.machine import EXAMPLES, steps
 
 KEY, NUMBER = schema_for(str, key=True), schema_for(int)
 LONG = 10.0
@@ -24,9 +24,7 @@ LONG = 10.0
 Event = tuple[str, int, int, bool]
 """Key, value, time in ms, whether a commit follows."""
 
-events = st.lists(
-    st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 99), st.integers(0, 60), st.booleans()), max_size=20
-)
+events = steps([[["a", "b"]], [range(1, 100)], [range(61)], [[False, True]]], most=20)
 sizes = st.integers(1, 15)
 
 
