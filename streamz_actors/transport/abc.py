@@ -131,7 +131,8 @@ class Consumer(ABC):
     async def commit(
         self, offsets: Mapping[TopicPartition, int], notes: Mapping[TopicPartition, str] | None = None
     ) -> None:
-        """Commits positions. Raises CommitError if this member lost its place in the group, or there is no answer.
+        """Commits positions. Raises CommitError if this member lost its place in the group, BrokerUnavailable if there
+        is no answer: then they may be committed, or be so later.
 
         `notes`: what is kept beside some of them until the next commit of the partition, whoever makes it: 4,096
         characters at the most.

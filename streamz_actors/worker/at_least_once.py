@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from streamz_actors.errors import CommitError, StreamzError, TransportError
+from streamz_actors.errors import BrokerUnavailable, CommitError, StreamzError, TransportError
 from streamz_actors.tasks.commit import commit
 from streamz_actors.tasks.task import Task
 from streamz_actors.types import TopicPartition
@@ -45,7 +45,8 @@ class AtLeastOnce(Committing):
         return True
 
     async def commit(self, *, waits: bool = False) -> None:
-        """A failure ends the worker.
+        """Where no broker answers, tasks go on, and the next commit takes what this one has not brought to its end; a
+        record that is refused ends the worker.
 
         A task with something left behind its state is committed as soon as nothing is, if this `waits`: until then it
         stands still. Else it is left as it is.
@@ -60,6 +61,9 @@ class AtLeastOnce(Committing):
                 moved = await commit(tasks, parts.collector, before, self._commit_offsets, ledger, parts.watch)
             except CommitError as error:
                 self._lost(error)
+                return
+            except BrokerUnavailable as error:
+                logger.warning("not committed, it is tried again: %s", error)
                 return
             except TransportError as error:
                 for task in tasks:

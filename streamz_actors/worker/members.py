@@ -152,6 +152,11 @@ class Membership(Listener):
         self._log(partitions)
         self._wake()
 
+    def try_again(self) -> None:
+        """The newest assignment could not be carried out: the loop is to do so."""
+        self.pending = True
+        self._wake()
+
     def _log(self, partitions: frozenset[TopicPartition]) -> None:
         topics = len({place.topic for place in partitions})
         others = len(self.ownership.hosts) - 1 if self.ownership is not None else 0

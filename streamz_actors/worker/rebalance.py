@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from streamz_actors.clock import Clock
-from streamz_actors.errors import StreamzError
+from streamz_actors.errors import BrokerUnavailable, StreamzError
 from streamz_actors.tasks.task import Task
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.committing import Committing
@@ -37,6 +37,8 @@ WORK: Final = 0.5
 """Seconds for what actors have got: the group waits meanwhile."""
 GRACE: Final = 2.0
 """Seconds for that and for what is in hand, well below the time that a group waits for its members (30 s)."""
+AGAIN: Final = 1.0
+"""Seconds until an assignment is carried out that could not be, for no broker answered."""
 LOOK: Final = 0.05
 """Seconds between two looks at what tells nobody that it has come to rest: an actor that waits for a retry."""
 
@@ -87,7 +89,7 @@ class Rebalance:
         """Makes the tasks fit the newest assignment (steps 5 to 8); gives the provision that holds from now on.
 
         Raises TopicMismatch where state was made for another partition count. The next rebalance may begin meanwhile:
-        then tasks that stay remain frozen, and the next call goes on with them.
+        then tasks that stay remain frozen, and the next call goes on with them. So it does where no broker answers.
         """
         members = self._members
         assigned = members.assigned or frozenset()
@@ -99,11 +101,16 @@ class Rebalance:
                 if self._tasks.by_name:
                     logger.warning("this worker had lost its place in the group: what was not committed comes again")
                 self._tasks.drop_all()
-            # 6
-            if outdated(provision, members.ownership, assigned):
-                provision = await provide()
-            # 7, 8
-            await self._tasks.fit(assigned, provision, members.ownership, lambda: members.rebalancing, discard)
+            try:
+                # 6
+                if outdated(provision, members.ownership, assigned):
+                    provision = await provide()
+                # 7, 8
+                await self._tasks.fit(assigned, provision, members.ownership, lambda: members.rebalancing, discard)
+            except BrokerUnavailable as error:
+                logger.warning("the assignment is not carried out yet, it is tried again: %s", error)
+                await self._clock.sleep(AGAIN)
+                members.try_again()
         return provision
 
 

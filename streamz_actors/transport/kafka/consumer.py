@@ -20,12 +20,12 @@ from aiokafka.errors import CommitFailedError
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from streamz_actors.clock import Clock
-from streamz_actors.errors import CommitError, TransportError
+from streamz_actors.errors import BrokerUnavailable, CommitError, TransportError
 from streamz_actors.transport.abc import Assignor, Consumer, GroupMember, GroupSettings, Listener, RawBatch
 from streamz_actors.transport.kafka.assignor import ForeignAssignor, ForeignListener
 from streamz_actors.transport.kafka.client import Hearing, no_auto_creation
 from streamz_actors.transport.kafka.connection import Profile, probe
-from streamz_actors.transport.kafka.errors import FOREIGN, reason, translate
+from streamz_actors.transport.kafka.errors import FOREIGN, UNREACHABLE, reason, translate
 from streamz_actors.transport.kafka.fetching import Buffer
 from streamz_actors.transport.kafka.stable import PATIENCE, StableOffsets
 from streamz_actors.types import TopicPartition
@@ -233,7 +233,8 @@ class KafkaConsumer(Consumer):
         except CommitFailedError as error:
             raise CommitError(f"{what}: the group has rebalanced without this consumer") from error
         except FOREIGN as error:
-            raise CommitError(f"{what}: {reason(error)}; whether they are committed is unknown") from error
+            unknown = f"{what}: {reason(error)}; whether they are committed is unknown"
+            raise (BrokerUnavailable if isinstance(error, UNREACHABLE) else CommitError)(unknown) from error
 
     async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         found = await self._found(partitions)
