@@ -208,6 +208,8 @@ class Standbys:
             if task.gone:
                 raise Gone
 
+        if task.gone:  # while another one was written
+            return
         try:
             await task.write(pause)
         except Gone:
