@@ -21,6 +21,10 @@ NO_RETENTION = "log.initial.task.delay.ms=86400000"
 by its own timestamp: a week by default, and most records of tests are older. This puts that off for a day."""
 
 
+FOREVER = {"retention.ms": "-1"}
+"""Settings of a topic whose records are old: a broker that runs already (`TEST_KAFKA`) deletes those at any moment."""
+
+
 class KafkaServer:
     """`scripts/kafka run` as a child process; it stops Kafka when it is stopped, or when this process ends."""
 

@@ -17,6 +17,7 @@ from streamz_actors import (
     until_time_limit,
     until_window_closes,
 )
+from tests.kafka_server import FOREVER
 
 Row = tuple[str, str, int | None, int]
 """Topic, key, value, timestamp."""
@@ -43,7 +44,7 @@ def make() -> App:
     right = app.topic("right", key_type=str, value_type=int, partitions=1)
 
     def out(name: str, stream: Stream[Any, Any], key: Any = Windowed[str], value: Any = Any) -> None:
-        stream.to(app.topic(f"out-{name}", key_type=key, value_type=value, partitions=1))
+        stream.to(app.topic(f"out-{name}", key_type=key, value_type=value, partitions=1, config=FOREVER))
 
     lefts, rights = app.stream(left), app.stream(right)
     grouped = lefts.group_by_key()

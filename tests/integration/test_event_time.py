@@ -17,6 +17,7 @@ from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.transport import MemoryTransport
 from streamz_actors.types import TopicPartition
 from tests.integration.event_time import UNORDERED, Row, make, rows
+from tests.kafka_server import FOREVER
 from tests.scenarios.support import Site, ended
 
 Written = tuple[bytes | None, bytes | None, int]
@@ -36,7 +37,7 @@ class Place:
 async def fed(connect: Connect, given: Sequence[Row]) -> None:
     """Sends rows in their order, JSON as the application reads it; makes the topics."""
     async with connect() as transport:
-        await transport.admin.create([TopicSpec(name, 1) for name in ("left", "right")])
+        await transport.admin.create([TopicSpec(name, 1, None, FOREVER) for name in ("left", "right")])
         producer = transport.producer("feeder")
         await producer.start()
         for topic, key, value, timestamp in given:

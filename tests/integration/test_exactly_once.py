@@ -13,6 +13,7 @@ from tests.integration.crew import TABLES, Crew
 from tests.integration.kafka_contents import contents, table
 from tests.integration.load import KEYS, Load, steady_load
 from tests.integration.steps_app import PARTITIONS
+from tests.kafka_server import FOREVER
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -24,7 +25,7 @@ async def nothing_stepped(kafka: Transport) -> None:
     """Each test begins with empty topics and no tables."""
     names = [topic.name for topic in await kafka.admin.list_topics()]
     await kafka.admin.delete([name for name in names if name in ("steps", "passed") or name.startswith("stepping-")])
-    await kafka.admin.create([TopicSpec("steps", PARTITIONS)])
+    await kafka.admin.create([TopicSpec("steps", PARTITIONS, None, FOREVER)])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from streamz_actors.transport.kafka.transactions import KafkaTransactionalProduc
 from streamz_actors.transport.kafka.transport import KafkaTransport
 from streamz_actors.types import TopicPartition
 from tests.contracts.transport_members import DEADLINE, START, Member, Names, numbered, read_to, turns_until, values_of
-from tests.kafka_server import KafkaServer
+from tests.kafka_server import FOREVER, KafkaServer
 
 pytestmark = pytest.mark.kafka
 names = Names()
@@ -76,7 +76,7 @@ class Lossy:
 async def topics(kafka: Transport) -> tuple[TopicPartition, TopicPartition]:
     """A source and a sink."""
     source, sink = names("source"), names("sink")
-    await kafka.admin.create([TopicSpec(source, 1), TopicSpec(sink, 1)])
+    await kafka.admin.create([TopicSpec(name, 1, None, FOREVER) for name in (source, sink)])
     return TopicPartition(source, 0), TopicPartition(sink, 0)
 
 

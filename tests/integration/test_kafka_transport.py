@@ -24,7 +24,7 @@ from tests.contracts.transport_members import (
     rows_of,
     turns_until,
 )
-from tests.kafka_server import KafkaServer
+from tests.kafka_server import FOREVER, KafkaServer
 
 pytestmark = pytest.mark.kafka
 names = Names()
@@ -33,7 +33,7 @@ names = Names()
 @pytest.fixture
 async def topic(kafka: Transport) -> str:
     name = names("topic")
-    await kafka.admin.create([TopicSpec(name, 1)])
+    await kafka.admin.create([TopicSpec(name, 1, None, FOREVER)])
     return name
 
 
@@ -115,7 +115,7 @@ async def test_raw_batches_hold_what_aiokafkas_own_reader_gives(
 async def test_compressed_batches_are_written_and_read(kafka_url: str, compression: str) -> None:
     async with KafkaTransport(kafka_url, producer_config={"compression_type": compression}) as transport:
         name = names("topic")
-        await transport.admin.create([TopicSpec(name, 1)])
+        await transport.admin.create([TopicSpec(name, 1, None, FOREVER)])
         producer, reader = transport.producer("p"), transport.reader()
         await producer.start()
         await reader.start()

@@ -19,6 +19,7 @@ from tests.integration.kafka_contents import behind, contents, count, table
 from tests.integration.load import KEYS, steady_load
 from tests.integration.processes import SETTINGS, Child, process
 from tests.integration.steps_app import PARTITIONS
+from tests.kafka_server import FOREVER
 
 logger = logging.getLogger("tests.rolling")
 
@@ -30,7 +31,7 @@ async def nothing_stepped(kafka: Transport) -> None:
     """Each test begins with empty topics and no tables."""
     names = [topic.name for topic in await kafka.admin.list_topics()]
     await kafka.admin.delete([name for name in names if name in ("steps", "passed") or name.startswith("stepping-")])
-    await kafka.admin.create([TopicSpec("steps", PARTITIONS), TopicSpec("passed", PARTITIONS)])
+    await kafka.admin.create([TopicSpec(name, PARTITIONS, None, FOREVER) for name in ("steps", "passed")])
 
 
 @pytest.mark.parametrize("instance", ["", "stepping"], ids=["members that leave", "members that keep their places"])

@@ -19,6 +19,7 @@ from streamz_actors.transport.kafka.producer import KafkaProducer
 from streamz_actors.transport.kafka.transport import KafkaTransport
 from streamz_actors.types import Headers
 from tests.integration.kafka_contents import table
+from tests.kafka_server import FOREVER
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -55,7 +56,7 @@ class CutTransport(KafkaTransport):
 
 def counting(name: str) -> App:
     app = App(name, store="rocksdb://")
-    stream = app.stream(app.topic(f"{name}-in", key_type=str, value_type=int, partitions=1))
+    stream = app.stream(app.topic(f"{name}-in", key_type=str, value_type=int, partitions=1, config=FOREVER))
     stream.group_by_key().count("all")
     stream.filter(lambda key, value: value % 2 == 1).group_by_key().count("odd")
     return app

@@ -17,14 +17,12 @@ from tests.integration.crew import TABLES, Crew, look
 from tests.integration.kafka_contents import contents, table
 from tests.integration.load import KEYS, home, steady_load
 from tests.integration.steps_app import PARTITIONS
+from tests.kafka_server import FOREVER
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
 PATIENT = "30"
 """A session time-out, in seconds, that no busy machine makes a worker miss by itself."""
-
-FOREVER = {"retention.ms": "-1"}
-"""The steps are years old: a broker with a limit removes them at its next look, every five minutes."""
 
 QUICK = "2.5"
 """One after which the others soon notice a worker that was killed."""
