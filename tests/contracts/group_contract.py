@@ -349,6 +349,28 @@ class GroupContract:
         await transport.admin.remove_member(group, dead.assignor.member_id, "one")
         await turns_until(lambda: len(a.owned) == 2, a)
 
+    async def test_a_member_that_waits_takes_over_from_one_that_waited_too_when_it_died(
+        self, topic: MakeTopic, names: Names, join: Join
+    ) -> None:
+        name, group = await topic(partitions=2), names("group")
+        a = await join([name], group, "a", session_timeout=self.shortest_session)
+        dead = await join([name], group, "dead", session_timeout=self.shortest_session)
+        await turns_until(lambda: len(a.owned) == len(dead.owned) == 1, a, dead)
+        everything = asyncio.Event()
+        a.when_assigned = lambda partitions: everything.set() if len(partitions) == 2 else None
+        polls = [asyncio.create_task(member.consumer.poll(2 * DEADLINE)) for member in (a, dead)]
+        for _ in range(10):  # both come to where they wait
+            await asyncio.sleep(0)
+        polls[1].cancel()
+        await asyncio.wait(polls[1:])
+        await self.kill(dead)
+        await asyncio.wait_for(everything.wait(), DEADLINE)
+        polls[0].cancel()
+        await asyncio.wait(polls)
+
+    shortest_session = 6.0
+    """Seconds: the shortest session time-out that the broker allows."""
+
     async def kill(self, member: Member) -> None:
         """Ends a member that does not leave its group."""
         raise NotImplementedError

@@ -29,6 +29,8 @@ class TestMemoryTransport(TransportContract):
 class TestMemoryGroups(GroupContract):
     """Consumers."""
 
+    shortest_session = 0.1
+
     async def kill(self, member: Member) -> None:
         """It polls no more."""
 

@@ -146,14 +146,20 @@ class Group:
             self._remove(expired)
 
     def next_expiry(self, member: Member) -> float | None:
-        """In how many seconds another member may have to be expired; None: as things stand, never."""
+        """In how many seconds to look after the others again: one that waits now may fall silent at once, and is to be
+        expired a session time-out later at the soonest. None if there are no others.
+        """
         now = self._now()
-        expiries = [self._expiry(other, now) for other in self._members.values() if other is not member]
+        others = [other for other in self._members.values() if other is not member]
+        expiries = [min(self._expiry(other, now), now + self._patience(other)) for other in others]
         soonest = min((expiry for expiry in expiries if expiry > now), default=None)
-        return None if soonest is None or soonest == float("inf") else (soonest - now) / MICROS
+        return None if soonest is None else (soonest - now) / MICROS
+
+    def _patience(self, member: Member) -> int:
+        return round(member.settings.session_timeout * MICROS)
 
     def _expiry(self, member: Member, now: int) -> float:
-        expiry = float("inf") if member.polling else member.seen + round(member.settings.session_timeout * MICROS)
+        expiry = float("inf") if member.polling else member.seen + self._patience(member)
         if not self.awaits(member):
             return expiry
         patience = max(other.settings.rebalance_timeout for other in self._members.values())
