@@ -358,14 +358,14 @@ class GroupContract:
         await turns_until(lambda: len(a.owned) == len(dead.owned) == 1, a, dead)
         everything = asyncio.Event()
         a.when_assigned = lambda partitions: everything.set() if len(partitions) == 2 else None
-        polls = [asyncio.create_task(member.consumer.poll(2 * DEADLINE)) for member in (a, dead)]
-        for _ in range(10):  # both come to where they wait
+        polls = [asyncio.create_task(member.consumer.poll(2 * DEADLINE)) for member in (dead, a)]
+        for _ in range(10):  # the dead one waits before the other does
             await asyncio.sleep(0)
-        polls[1].cancel()
-        await asyncio.wait(polls[1:])
+        polls[0].cancel()
+        await asyncio.wait(polls[:1])
         await self.kill(dead)
         await asyncio.wait_for(everything.wait(), DEADLINE)
-        polls[0].cancel()
+        polls[1].cancel()
         await asyncio.wait(polls)
 
     shortest_session = 6.0
