@@ -17,6 +17,7 @@ from streamz_actors.clock import SystemClock
 from streamz_actors.config import KEYWORD, Settings, override, project_table, resolve
 from streamz_actors.dataflow.context import Link
 from streamz_actors.dataflow.describe import Description, describe
+from streamz_actors.dataflow.limits import Limits
 from streamz_actors.dataflow.policies import NAMED, Final, Policy, name_of
 from streamz_actors.dataflow.topics import OnTimestampError, Topic
 from streamz_actors.dataflow.topology import Topology, TopologyBuilder
@@ -102,6 +103,7 @@ class App:
         datetime) in place of the record's; `on_timestamp_error` says what to do where that is none.
         """
         pickle = self.settings.allow_pickle
+        cleanup = {"cleanup.policy": "compact"} if compacting else {}
         return self._builder.topic(
             Topic(
                 names,
@@ -116,6 +118,7 @@ class App:
                 timestamp=timestamp,
                 on_decode_error=on_decode_error,
                 on_timestamp_error=on_timestamp_error,
+                limits=Limits.of({**cleanup, **(config or {})}, self.settings.producer_config),
             )
         )
 

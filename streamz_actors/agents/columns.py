@@ -4,15 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.event import Out
+from streamz_actors.dataflow.limits import Encode, keyless
 from streamz_actors.dataflow.topics import Topic, header_tuple
 from streamz_actors.errors import UsageError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.types import Headers
+
+NUMBERS: Final = frozenset({int, float, bool})
+"""Types of values that are never too large."""
 
 
 class Columns(ABC):
@@ -32,6 +36,15 @@ class Columns(ABC):
     def takes_keys(self, batch: Batch) -> bool:
         """Whether the batch's keys leave as they came."""
         return batch.raw_keys is not None and batch.key_schema == self.key_schema
+
+    def takes_rows(self, batch: Batch) -> bool:
+        """Whether every row may leave under its key as it came."""
+        return self.takes_keys(batch)
+
+    @property
+    def encoder(self) -> Encode:
+        """What writes a value for this place. It raises EncodeError."""
+        return self._encode
 
     def passed(self, batch: Batch) -> Column | None:
         """The batch's values, if each may leave with the bytes that it came with: nobody can have changed them."""
@@ -102,7 +115,21 @@ class TopicColumns(Columns):
 
     def __init__(self, topic: Topic[Any, Any], collector: Collector) -> None:
         super().__init__(topic.key_schema, topic.value_schema)
-        self._name, self._collector = topic.name, collector
+        self._name, self._collector, self._limits = topic.name, collector, topic.limits
+        if topic.value_schema.type not in NUMBERS:
+            self._encode = topic.limits.checked(self._encode)
+
+    def takes_rows(self, batch: Batch) -> bool:
+        return self.takes_keys(batch) and not (self._limits.keyed and None in (batch.raw_keys or ()))
+
+    def passed(self, batch: Batch) -> Column | None:
+        raw_keys, raw_values = batch.raw_keys or (), batch.raw_values or ()
+        return None if self._limits.refused(raw_keys, raw_values) else super().passed(batch)
+
+    def put(self, batch: Batch, index: int, value: Any) -> None:
+        super().put(batch, index, value)
+        if self._limits.keyed and self.keys[-1] is None:
+            raise keyless()
 
     def flush(self, rows: int) -> None:
         self._collector.add(self._name, *self._first(rows))

@@ -88,8 +88,8 @@ class Outbox:
         given: Column | None = None
         if len(self._columns) == 1 and not self.holds and batch.headers is None:
             column = self._columns[0]
-            if column.takes_keys(batch):
-                given, self._encode = column.passed(batch), column.value_schema.encode
+            if column.takes_rows(batch):
+                given, self._encode = column.passed(batch), column.encoder
         self._given = nobody_s(len(batch)) if given is None else given
         self._came = batch.raw_values or []
         if not self._scheduled and self._columns:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Generic, Literal, TypeVar, get_args
 
 from streamz_actors.dataflow.context import Link
+from streamz_actors.dataflow.limits import UNLIMITED, Limits
 from streamz_actors.dataflow.policies import Final, checked_last
 from streamz_actors.errors import TopologyError
 from streamz_actors.serde.schema import Schema
@@ -44,6 +45,8 @@ class Topic(Generic[K, V]):
     on_decode_error: Final | None = None
     """None: as the application does with what fails."""
     on_timestamp_error: OnTimestampError | None = None
+    limits: Limits = UNLIMITED
+    """What it takes, as far as that is known before a record is sent."""
     internal: bool = False
     """Made and owned by the application: a repartition topic, a changelog, dead letters, replies."""
 

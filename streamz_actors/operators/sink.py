@@ -32,6 +32,9 @@ class Sink(Operator):
     async def process(self, batch: Batch) -> None:
         keys = batch.encoded_keys(self._topic.key_schema)
         values = batch.encoded_values(self._topic.value_schema)
+        wrong = self._topic.limits.refused(keys, values)
+        if wrong is not None:
+            raise batch.misfit(f"record for topic {self._name!r}", *wrong) from wrong[1]
         self._collector.add(self._name, keys, values, batch.timestamps, batch.headers)
 
 
