@@ -24,6 +24,9 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds for which an operation is repeated while the cluster answers that it will be able to soon."""
 
+SETTLING = 2.0
+"""Seconds that a broker may take to hear of a topic which another one has just made, and answered for."""
+
 RETRY_PAUSE = 0.1
 UNKNOWN_TOPIC = kafka.UnknownTopicOrPartitionError.errno
 NO_LEADER = kafka.LeaderNotAvailableError.errno
@@ -251,16 +254,19 @@ class KafkaAdmin(Admin):
     async def _patiently(
         self, what: str, attempt: Callable[[], Awaitable[T]], final: Collection[int] = frozenset()
     ) -> T:
-        """Repeats `attempt` while it fails for a time only; `final` are codes that count as lasting here."""
+        """Repeats `attempt` while it fails for a time only; `final` are codes that count as lasting here, once they
+        have stood for `SETTLING` seconds.
+        """
         if self._client is None:
             raise TransportError(f"{what}: the transport is not running")
-        deadline = self._clock.monotonic() + PATIENCE
+        began = self._clock.monotonic()
         while True:
             try:
                 return await attempt()
             except FOREIGN as error:
-                lasting = not getattr(error, "retriable", False) or getattr(error, "errno", None) in final
-                if lasting or self._clock.monotonic() > deadline:
+                stood = self._clock.monotonic() - began
+                lasting = getattr(error, "errno", None) in final and stood > SETTLING
+                if not getattr(error, "retriable", False) or lasting or stood > PATIENCE:
                     raise translate(error, what) from error
             await self._client.force_metadata_update()
             await self._clock.sleep(RETRY_PAUSE)
