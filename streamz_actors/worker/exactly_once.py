@@ -122,9 +122,8 @@ class ExactlyOnce(Committing):
     async def _commit(self, *, hurried: bool) -> None:
         if not self.ready:
             return
-        tasks = self._tasks()
         try:
-            taken = await self._gathered(tasks, hurried=hurried)
+            taken = await self._gathered(hurried=hurried)
             if taken is not None:
                 await finish(taken, self.parts.collector, self._producer, self.parts.watch)
         except TransportError as error:
@@ -134,37 +133,39 @@ class ExactlyOnce(Committing):
             self.parts.failed(error)
             return
         if taken is not None:
-            await self._ended(taken, tasks)
+            await self._ended(taken)
 
     def _tasks(self) -> list[Task]:
         """Frozen ones have nothing in this transaction: they were frozen when the last one had ended."""
         return [task for task in self.parts.assigned.running() if not task.frozen]
 
-    async def _ended(self, taken: Cut, tasks: Sequence[Task]) -> None:
+    async def _ended(self, taken: Cut) -> None:
         parts = self.parts
         parts.collector.release()
         self._failed = 0
         parts.assigned.committed = {**parts.assigned.committed, **taken.moved}
         await settle(taken, parts.watch)
         self.commits += 1
-        parts.purge.after(tasks, parts.assigned.committed)
+        parts.purge.after(self._tasks(), parts.assigned.committed)
 
     # -- it comes to its end
 
-    async def _gathered(self, tasks: Sequence[Task], *, hurried: bool) -> Cut | None:
+    async def _gathered(self, *, hurried: bool) -> Cut | None:
         """Takes what the transaction commits, as soon as all tasks stand. None if there is nothing, or no way to.
 
+        Those as well that are restored meanwhile: what they send is in this transaction, so their offsets must be.
         Raises what ruined it, CommitError for what is `hurried` and does not stand, HandlerError for what takes too
         long.
         """
         parts = self.parts
         self._check()
+        tasks = self._tasks()
         if not has_news(tasks, parts.collector, parts.assigned.committed):
             return None
         self._gathering = True
         since = parts.clock.monotonic()
         try:
-            while not standing(tasks):
+            while not standing(tasks := self._tasks()):
                 self._check()
                 if any(task.spoilt for task in tasks) or (self._over and not hurried):
                     return None
@@ -196,14 +197,11 @@ class ExactlyOnce(Committing):
         """First what must be worked off, for as long as that takes; then nothing more is given to anybody."""
         for task in tasks:
             task.barrier.hold()
-        clear = all(task.barrier.clear for task in tasks)
-        if self._closed == clear:
-            return
-        self._closed = clear
+        closed, self._closed = self._closed, all(task.barrier.clear for task in tasks)
         for task in tasks:
-            if clear:
+            if self._closed:
                 task.drain()
-            elif not self._over:
+            elif closed and not self._over:
                 task.legs.resume()
 
     def _let_go(self, tasks: Sequence[Task]) -> None:
