@@ -218,7 +218,7 @@ async def test_without_a_policy_the_worker_stops_there(place: str) -> None:
     app = declared("stops", place, None)
     driver = TestDriver(app)
     await driver.start()
-    with pytest.raises(StreamzError, match="thirteen|13|object|pair|int") as caught:
+    with pytest.raises(StreamzError, match=r"thirteen|13|object|pair|int") as caught:
         await feed(driver, place)
     if "'in'" in str(caught.value):  # else the record itself is done, and what came of it is not
         assert (committed(driver, app, "in") or 0) <= 2
@@ -270,7 +270,7 @@ async def test_what_is_said_for_a_stream_holds_through_its_repartition_topics_an
     driver = TestDriver(app)
     await driver.start()
     await driver.send("in", key="a", value=1)
-    with pytest.raises(StreamzError, match="map_values.*thirteen"):
+    with pytest.raises(StreamzError, match=r"map_values.*thirteen"):
         await driver.send("in", key="a", value=BAD)
     app = App("scoped2")
     topic = app.topic("in", key_type=str, value_type=int, partitions=1)
@@ -376,7 +376,7 @@ def test_a_retry_where_nothing_can_be_tried_again_is_refused_with_what_to_do_ins
     policy: Any = Retry(2)
     with pytest.raises(TopologyError, match=r"on_error of stream.*map_async\(\.\.\., retry=\) or an agent"):
         app.stream(topic).on_error(policy)
-    with pytest.raises(TopologyError, match="on_decode_error: Retry.* the bytes stay what they are"):
+    with pytest.raises(TopologyError, match=r"on_decode_error: Retry.* the bytes stay what they are"):
         app.topic("other", on_decode_error=policy)
     with pytest.raises(TopologyError, match="takes Fail"):
         app.stream(topic).on_error(3)  # type: ignore[arg-type]
