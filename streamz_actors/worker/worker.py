@@ -122,7 +122,7 @@ class Worker:
             Parts(self.assigned, self.members, self.collector, purge, clock, interval, watch, self._fail, self.wake)
         )
         self.watchdog = Watchdog(self.assigned, self.members, clock, spec.settings.stuck_after)
-        self.lost = LostRecords(self.assigned, transport.admin, spec.settings.on_offset_out_of_range)
+        self.lost = LostRecords(self.assigned, transport.admin, clock, spec.settings.on_offset_out_of_range)
         self._rebalance = Rebalance(self.members, self.assigned, clock, self._committing)
         reply_topic = f"{spec.app_id}-replies-{name}"
         self.questions = Questions(
