@@ -11,6 +11,8 @@ from subprocess import TimeoutExpired
 from tests.chaos.proxy import Cut, Proxy
 from tests.integration.processes import Child, free_port, worker
 
+NOBODY_THERE, JOINED = "error: no Kafka broker answers", "streamz_actors.worker: assigned"
+
 STOP_TIMEOUT = 60.0
 """A worker that was asked to end has to have ended by then, whatever happens around it."""
 
@@ -89,11 +91,17 @@ class Place:
         return f"{who} was asked to end, and did with code {code}"
 
     def died(self) -> str | None:
-        """What it said, if it has ended by itself; the place is then free."""
+        """What it said, if it has ended by itself; the place is then free.
+
+        One that has found no broker when it began has to be started again: that is as it should be.
+        """
         child = self._child
         if child is None or child.popen.poll() is None:
             return None
         self._child = None
+        if NOBODY_THERE in child.said() and JOINED not in child.said():
+            self.start()
+            return None
         last = "\n    ".join(child.said().splitlines()[-12:])
         return f"worker {self.number} ({child.output.name}) ended by itself with {child.popen.returncode}:\n    {last}"
 
