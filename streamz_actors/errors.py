@@ -83,7 +83,27 @@ class TopicMismatch(TransportError):
 
 
 class ProduceError(TransportError):
-    pass
+    """`rows`: the records of the send that the broker has refused, and why: for certain it has written nothing of them,
+    and all others of the send. Empty: nobody knows what was written.
+
+    `runs`: offsets and counts, row after row, with the offset -1 for what was refused. `lasting`: it is not about these
+    records, others of the topic are refused as well.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        rows: Mapping[int, str] = MappingProxyType({}),
+        runs: tuple[tuple[int, int], ...] = (),
+        *,
+        lasting: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.rows, self.runs, self.lasting = rows, runs, lasting
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.rows)
 
 
 class CommitError(TransportError):

@@ -120,7 +120,9 @@ class _Sends(Generic[P]):
 
     def _done(self, sent: "asyncio.Future[Delivery]", count: int) -> None:
         self._pending -= count
-        self.failed = self.failed or sent.cancelled() or sent.exception() is not None
+        error = None if sent.cancelled() else sent.exception()
+        refused = isinstance(error, ProduceError) and error.refused  # which the producer within sees to
+        self.failed = self.failed or sent.cancelled() or (error is not None and not refused)
 
     @property
     def pending(self) -> int:
@@ -216,6 +218,9 @@ class SimulatedTransactions(TransactionalProducer):
         headers: Sequence[Headers] | None = None,
     ) -> "asyncio.Future[Delivery]":
         return self._sends.send(topic, partition, keys, values, timestamps, headers)
+
+    def forgive(self, error: ProduceError) -> None:
+        self._inner.forgive(error)
 
     async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
         if self._failure or self._sends.failed:

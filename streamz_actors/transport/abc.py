@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from streamz_actors.errors import ProduceError
 from streamz_actors.transport.values import (
     Delivery,
     GroupMember,
@@ -201,8 +202,12 @@ class Producer(ABC):
     ) -> "asyncio.Future[Delivery]":
         """Queues records (at least one) for sending at once; never blocks. The columns are the producer's from now on.
 
-        The future fails with ProduceError; every future must be awaited or given a callback.
+        The future fails with ProduceError, which says what of it was `refused`: all else is written. Every future must
+        be awaited or given a callback.
         """
+
+    def forgive(self, error: ProduceError) -> None:  # noqa: B027 - nothing else waits for it
+        """What a send was `refused` is dealt with: a transaction can be committed without it."""
 
     @property
     @abstractmethod
@@ -234,10 +239,10 @@ class TransactionalProducer(Producer):
     async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
         """Ends the transaction, with the group's positions in it; without any it ends what was sent.
 
-        Every send must have been awaited: one that failed makes this fail. Raises CommitError if the member's
-        generation is not the group's any more or this producer was fenced, and whatever else happens, a time-out
-        included. Then only `drop` is left: the transaction may be committed, aborted, or committed later; ask for
-        the stable offsets after the next `start`.
+        Every send must have been awaited: one that failed makes this fail, unless `forgive` was told of it. Raises
+        CommitError if the member's generation is not the group's any more or this producer was fenced, and whatever
+        else happens, a time-out included. Then only `drop` is left: the transaction may be committed, aborted, or
+        committed later; ask for the stable offsets after the next `start`.
         """
 
     @abstractmethod

@@ -257,6 +257,18 @@ class TransactionContract:
         assert await committed_rows(transport, fine) == [b"again"]
         assert await committed_rows(transport, TopicPartition(compacted, 0)) == [b"with a key"]
 
+    async def test_a_forgiven_refusal_is_left_out(self, transport: Transport, topic: MakeTopic, begin: Begin) -> None:
+        small = TopicPartition(await topic(max_message_bytes="1000"), 0)
+        producer = await begin(small.topic)
+        with pytest.raises(ProduceError) as caught:
+            await send(producer, small.topic, [b"before", b"x" * 2_000, b"after"])
+        assert (list(caught.value.rows), caught.value.runs) == ([1], ((0, 1), (-1, 1), (1, 1)))
+        producer.forgive(caught.value)
+        await producer.commit({}, NOBODY)
+        await send(producer, small.topic, [b"next"])
+        await producer.commit({}, NOBODY)
+        assert await committed_rows(transport, small) == [b"before", b"after", b"next"]
+
     async def test_a_record_too_large_fails_the_commit(self, topic: MakeTopic, names: Names, begin: Begin) -> None:
         name = await topic()
         producer = await begin(names("tx"))

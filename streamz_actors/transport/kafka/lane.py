@@ -24,23 +24,26 @@ WINDOW = 4_096
 NO_HEADERS: list[tuple[str, bytes]] = []
 
 TOO_LARGE = (kafka.MessageSizeTooLargeError, kafka.RecordListTooLargeError)
+BAD_RECORD = (InvalidRecord, kafka.InvalidTimestampError)
+"""The broker has written nothing of the batch, for one of its records, or several."""
+
 REFUSED = (
-    InvalidRecord,
     UnsupportedCompression,
     kafka.InvalidTopicError,
-    kafka.InvalidTimestampError,
     kafka.TopicAuthorizationFailedError,
     kafka.ClusterAuthorizationFailedError,
     kafka.UnsupportedForMessageFormatError,
     kafka.PolicyViolationError,
 )
-"""The broker has written nothing of the batch, and the next one may be fine."""
+"""The broker has written nothing of the batch, whatever its records are."""
+
+MOST = 1 << 31
 
 
 class Send:
-    """One call of `Producer.send`, on its way. `done` counts the records that are delivered, `runs` says where."""
+    """One call of `Producer.send`, on its way. `done` counts what is delivered or refused, `runs` says where it is."""
 
-    __slots__ = ("done", "future", "headers", "keys", "runs", "timestamps", "values")
+    __slots__ = ("done", "future", "headers", "keys", "lasting", "refused", "runs", "timestamps", "values")
 
     def __init__(
         self,
@@ -54,16 +57,20 @@ class Send:
         self.future = future
         self.done = 0
         self.runs: list[tuple[int, int]] = []
+        self.refused: dict[int, str] = {}
+        self.lasting = False
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def fill(self, builder: Any, count: int) -> int:
-        """Appends what is not delivered yet after the `count` records in `builder`; says how many found room.
+    def fill(self, builder: Any, count: int, most: int) -> int:
+        """Appends what is not delivered yet after the `count` records in `builder`; says how many found room, up to
+        `most` in all.
 
         The record builder is called directly: its wrapper costs twice what it wraps.
         """
-        start, total, append = self.done, len(self.keys), builder._builder.append
+        start, append = self.done, builder._builder.append
+        total = min(len(self.keys), start + most - count)
         while start < total:
             stop = min(start + WINDOW, total)
             numbers = iter(range(count, count + stop - start))
@@ -80,10 +87,28 @@ class Send:
 
     def delivered(self, offset: int, count: int) -> None:
         self.done += count
-        if self.runs and sum(self.runs[-1]) == offset:
+        if self.runs and self.runs[-1][0] >= 0 and sum(self.runs[-1]) == offset:
             offset, earlier = self.runs.pop()
             count += earlier
         self.runs.append((offset, count))
+
+    def refuse(self, count: int, why: str) -> None:
+        """Of the next ones."""
+        self.refused |= dict.fromkeys(range(self.done, self.done + count), why)
+        self.done += count
+        self.runs.append((-1, count))
+
+    def finish(self, partition: TopicPartition) -> None:
+        """Tells what became of it, now that nothing of it is left."""
+        if self.future.done():
+            return
+        if not self.refused:
+            self.future.set_result(Delivery(*partition, tuple(self.runs)))
+            return
+        why = next(iter(self.refused.values()))
+        self.future.set_exception(
+            ProduceError(f"{place(partition)}: {why}", self.refused, tuple(self.runs), lasting=self.lasting)
+        )
 
 
 class Batch:
@@ -121,6 +146,7 @@ class Lane:
         self._take_back = take_back
         self._settled = settled
         self._max_record = max_record
+        self._most = MOST  # records; lowered to find the one that the broker refuses
         self._limit = 1 << 31  # bytes; lowered when the topic's own limit turns out to be lower than the producer's
         self._sends: deque[Send] = deque()
 
@@ -141,9 +167,9 @@ class Lane:
         count = 0
         for send in self._sends:
             try:
-                added = send.fill(builder, count)
+                added = send.fill(builder, count, self._most)
             except (TypeError, ValueError, OverflowError) as error:
-                self._give_up(send, f"a record is not made of bytes and an integer timestamp: {error}")
+                self._refuse_rest(send, f"a record is not made of bytes and an integer timestamp: {error}")
                 return None
             count += added
             if added:
@@ -153,7 +179,7 @@ class Lane:
         builder._relative_offset = count
         builder.close()
         if count == 1 and (size := builder.size()) > self._max_record:
-            self._give_up(parts[0][0], too_large(size, f"the producer's max_request_size ({self._max_record})"))
+            self._refuse(parts[0][0], too_large(size, f"the producer's max_request_size ({self._max_record})"))
             return None
         return Batch(builder, parts)
 
@@ -166,14 +192,22 @@ class Lane:
             if len(batch) > 1:
                 self._limit = size // 2
             else:
-                self._give_up(batch.parts[0][0], too_large(size, "the topic's max.message.bytes"))
+                self._refuse(batch.parts[0][0], too_large(size, "the topic's max.message.bytes"))
+        except BAD_RECORD as error:
+            self._take_back(self._partition, len(batch))
+            if len(batch) > 1:
+                self._most = len(batch) // 2
+            else:
+                self._refuse(batch.parts[0][0], reason(error))
         except REFUSED as error:
             self._take_back(self._partition, len(batch))
             for send, _ in batch.parts:
-                self._give_up(send, reason(error))
+                self._refuse_rest(send, reason(error))
         except LookupError as error:
-            self.fail(str(error))
+            for send in tuple(self._sends):
+                self._refuse_rest(send, str(error))
         else:
+            self._most = min(2 * self._most, MOST)
             self._advance(batch, offset)
 
     def _advance(self, batch: Batch, offset: int) -> None:
@@ -182,24 +216,32 @@ class Lane:
             offset += count
             if send.done == len(send):
                 self._sends.popleft()
-                if not send.future.done():
-                    send.future.set_result(Delivery(*self._partition, tuple(send.runs)))
+                send.finish(self._partition)
         self._settled(len(batch))
 
-    def _give_up(self, send: Send, why: str) -> None:
-        """Fails a send, what is left of it goes nowhere."""
-        self._sends.remove(send)
-        if not send.future.done():
-            send.future.set_exception(self._error(why))
-        self._settled(len(send) - send.done)
+    def _refuse(self, send: Send, why: str, count: int = 1) -> None:
+        """The next records of a send go nowhere, and are known not to be written."""
+        send.refuse(count, why)
+        if send.done == len(send):
+            self._sends.remove(send)
+            send.finish(self._partition)
+        self._settled(count)
+
+    def _refuse_rest(self, send: Send, why: str) -> None:
+        send.lasting = True
+        self._refuse(send, why, len(send) - send.done)
 
     def fail(self, why: str) -> None:
-        """Fails all that is left."""
+        """Fails all that is left: whether it was written is unknown."""
         while self._sends:
-            self._give_up(self._sends[0], why)
+            send = self._sends.popleft()
+            if not send.future.done():
+                send.future.set_exception(ProduceError(f"{place(self._partition)}: {why}"))
+            self._settled(len(send) - send.done)
 
-    def _error(self, why: str) -> ProduceError:
-        return ProduceError(f"topic {self._partition.topic!r}, partition {self._partition.partition}: {why}")
+
+def place(partition: TopicPartition) -> str:
+    return f"topic {partition.topic!r}, partition {partition.partition}"
 
 
 def too_large(size: int, limit: str) -> str:

@@ -49,6 +49,7 @@ class KafkaTransactionalProducer(TransactionalProducer):
         self._sending: Sending | None = None
         self._ending: Ending | None = None
         self._failure = "it was not started"  # why nothing works; empty while all does
+        self._refusals: list[ProduceError] = []  # of this transaction, that nobody has forgiven
 
     async def start(self) -> None:
         await self.drop()
@@ -65,6 +66,7 @@ class KafkaTransactionalProducer(TransactionalProducer):
         self._sending = Sending(producer, self._profile, self._clock, patience)
         self._ending = Ending(producer, self._clock, lambda: not self._failure)
         self._failure = ""
+        self._refusals.clear()
 
     def send(
         self,
@@ -88,8 +90,13 @@ class KafkaTransactionalProducer(TransactionalProducer):
             return
         if future.cancelled():
             self._failure = "somebody has cancelled a send: whether it was written is unknown"
-        elif isinstance(error := future.exception(), ProduceError):
+        elif isinstance(error := future.exception(), ProduceError) and error.refused:
+            self._refusals.append(error)
+        elif isinstance(error, ProduceError):
             self._failure = f"a send of this transaction failed ({error})"
+
+    def forgive(self, error: ProduceError) -> None:
+        self._refusals = [other for other in self._refusals if other is not error]
 
     async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
         ending = self._ending
@@ -126,6 +133,8 @@ class KafkaTransactionalProducer(TransactionalProducer):
         manager = sending.producer._txn_manager
         if manager.state is not TransactionState.IN_TRANSACTION:
             self._fail("aiokafka has given the transaction up")
+        if self._refusals:
+            self._fail(f"a send of this transaction was refused ({self._refusals[0]})")
         if self._failure:
             raise CommitError(f"transactional id {self._id!r}: {self._failure}")
         if offsets:

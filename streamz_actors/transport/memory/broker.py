@@ -121,6 +121,10 @@ class MemoryBroker:
         """
         try:
             log = self.log(partition)
+        except TransportError as error:
+            why = str(error)
+            raise ProduceError(f"{partition}: {why}", dict.fromkeys(range(len(keys)), why), lasting=True) from error
+        try:
             producer = self.transactions.write(ticket, log) if ticket is not None else None
         except TransportError as error:
             raise ProduceError(f"{partition}: {error}") from error

@@ -121,20 +121,34 @@ class PartitionLog:
     def _check(
         self, keys: Sequence[bytes | None], values: Sequence[bytes | None], headers: Sequence[Headers] | None
     ) -> None:
+        refused: dict[int, str] = {}
         if self.settings.compacts and None in keys:
-            raise ProduceError(f"{self.partition}: a record without a key cannot go to a compacted topic")
+            why = "a record without a key cannot go to a compacted topic"
+            refused = {index: why for index, key in enumerate(keys) if key is None}
         limit = self.settings.max_message_bytes
-        if headers is None and _payload(keys) + _payload(values) <= limit:
-            return
+        if headers is not None or _payload(keys) + _payload(values) > limit:
+            refused |= self._too_large(keys, values, headers, limit)
+        if refused:
+            raise ProduceError(f"{self.partition}: {next(iter(refused.values()))}", refused)
+
+    def _too_large(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        headers: Sequence[Headers] | None,
+        limit: int,
+    ) -> dict[int, str]:
+        refused: dict[int, str] = {}
         for index, (key, value) in enumerate(zip(keys, values, strict=True)):
             size = len(key or b"") + len(value or b"")
             if headers is not None:
                 size += sum(len(name) + len(content) for name, content in headers[index])
             if size > limit:
-                raise ProduceError(
-                    f"{self.partition}: a record of {size} bytes (number {index} of its batch) is larger than "
+                refused[index] = (
+                    f"a record of {size} bytes (number {index} of its batch) is larger than "
                     f"the topic's max.message.bytes of {limit}; raise that or send less"
                 )
+        return refused
 
     # ---- reading
 

@@ -9,6 +9,9 @@ from streamz_actors.transport.memory.broker import MemoryBroker
 from streamz_actors.transport.memory.transactions import Ticket
 from streamz_actors.types import Headers, TopicPartition
 
+Columns = tuple[Sequence[bytes | None], Sequence[bytes | None], Sequence[int], Sequence[Headers] | None]
+"""Keys, values, timestamps and headers."""
+
 
 class MemoryProducer(Producer):
     def __init__(self, broker: MemoryBroker) -> None:
@@ -29,13 +32,13 @@ class MemoryProducer(Producer):
     ) -> "asyncio.Future[Delivery]":
         """The future it returns is done."""
 
-        def append() -> int:
+        def append(columns: Columns) -> int:
             if not self._running:
                 raise ProduceError(f"topic {topic!r}: send by a producer that is not running")
-            return self._broker.append(TopicPartition(topic, partition), keys, values, timestamps, headers)
+            return self._broker.append(TopicPartition(topic, partition), *columns)
 
         check_columns(topic, keys, values, timestamps, headers)
-        return settled(topic, partition, len(keys), append)
+        return settled(topic, partition, (keys, values, timestamps, headers), append)
 
     @property
     def pending(self) -> int:
@@ -55,10 +58,12 @@ class MemoryTransactionalProducer(TransactionalProducer):
         self._timeout = timeout
         self._ticket: Ticket | None = None
         self._failure = "it was not started"  # why nothing works; empty while all does
+        self._refusals: list[ProduceError] = []  # of this transaction, that nobody has forgiven
 
     async def start(self) -> None:
         self._ticket = self._broker.transactions.begin(self._id, self._timeout)
         self._failure = ""
+        self._refusals.clear()
 
     def send(
         self,
@@ -71,18 +76,24 @@ class MemoryTransactionalProducer(TransactionalProducer):
     ) -> "asyncio.Future[Delivery]":
         """The future it returns is done."""
 
-        def append() -> int:
-            ticket = self._usable(ProduceError)
-            try:
-                return self._broker.append(TopicPartition(topic, partition), keys, values, timestamps, headers, ticket)
-            except ProduceError as error:
-                self._failure = f"a send of this transaction failed ({error})"
-                raise
+        def append(columns: Columns) -> int:
+            return self._broker.append(TopicPartition(topic, partition), *columns, self._usable(ProduceError))
 
         check_columns(topic, keys, values, timestamps, headers)
-        return settled(topic, partition, len(keys), append)
+        return settled(topic, partition, (keys, values, timestamps, headers), append, self._failed)
+
+    def _failed(self, error: ProduceError) -> None:
+        if error.refused:
+            self._refusals.append(error)
+        else:
+            self._failure = self._failure or f"a send of this transaction failed ({error})"
+
+    def forgive(self, error: ProduceError) -> None:
+        self._refusals = [other for other in self._refusals if other is not error]
 
     async def commit(self, offsets: Mapping[TopicPartition, int], member: GroupMember) -> None:
+        if self._refusals and not self._failure:
+            self._failure = f"a send of this transaction was refused ({self._refusals[0]})"
         ticket = self._usable(CommitError)
         try:
             if offsets:
@@ -137,13 +148,40 @@ def check_columns(
         raise ValueError(f"topic {topic!r}: columns must have one equal length of at least 1")
 
 
-def settled(topic: str, partition: int, count: int, append: Callable[[], int]) -> "asyncio.Future[Delivery]":
-    """A future with what came of appending so many records."""
+def settled(
+    topic: str,
+    partition: int,
+    columns: Columns,
+    append: Callable[[Columns], int],
+    failed: Callable[[ProduceError], None] = lambda error: None,
+) -> "asyncio.Future[Delivery]":
+    """A future with what came of appending these columns: all of them but what is refused. `failed` hears of errors."""
     future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
     try:
-        first = append()
+        first = append(columns)
     except ProduceError as error:
-        future.set_exception(error)
+        told = error if error.lasting or not error.refused else partly(error, columns, append)
+        failed(told)
+        future.set_exception(told)
     else:
-        future.set_result(Delivery(topic, partition, ((first, count),)))
+        future.set_result(Delivery(topic, partition, ((first, len(columns[0])),)))
     return future
+
+
+def partly(refused: ProduceError, columns: Columns, append: Callable[[Columns], int]) -> ProduceError:
+    """Appends the others, and says where they are."""
+    keys, values, timestamps, headers = columns
+    rest = [row for row in range(len(keys)) if row not in refused.rows]
+    first = 0
+    if rest:
+        first = append(
+            (
+                [keys[row] for row in rest],
+                [values[row] for row in rest],
+                [timestamps[row] for row in rest],
+                None if headers is None else [headers[row] for row in rest],
+            )
+        )
+    offsets = iter(range(first, first + len(rest)))
+    runs = tuple((-1 if row in refused.rows else next(offsets), 1) for row in range(len(keys)))
+    return ProduceError(str(refused), refused.rows, runs)

@@ -116,15 +116,16 @@ async def test_a_topic_with_a_lower_limit_gets_smaller_batches() -> None:
 
 
 @pytest.mark.parametrize("size", [50_000, 150_000])
-async def test_only_the_send_with_the_record_too_large_fails(size: int) -> None:
+async def test_only_the_record_too_large_is_left_out(size: int) -> None:
     broker = Broker(limit=1_000)
     before, large, after = broker.send([b"1"]), broker.send([b"2", b"x" * size, b"3"]), broker.send([b"4"])
     await broker.lane.run()
     assert before.result().offset(0) == 0
-    with pytest.raises(ProduceError, match=r"orders.*partition 3.*larger than"):
+    with pytest.raises(ProduceError, match=r"orders.*partition 3.*larger than") as caught:
         await large
-    assert broker.values == [b"1", b"2", b"4"]
-    assert after.result().offset(0) == 2
+    assert broker.values == [b"1", b"2", b"3", b"4"]
+    assert (list(caught.value.rows), caught.value.runs) == ([1], ((1, 1), (-1, 1), (2, 1)))
+    assert after.result().offset(0) == 3
     assert broker.settled == 5
 
 
@@ -138,6 +139,29 @@ async def test_a_refused_batch_takes_its_numbers_back_and_the_next_goes_on() -> 
     fine = broker.send([b"fine"])
     await broker.lane.run()
     assert fine.result().offset(0) == 0
+
+
+@given(st.lists(st.lists(st.sampled_from([b"a", b"b", b"refused"]), min_size=1, max_size=30), min_size=1, max_size=6))
+def test_whatever_is_refused_all_else_arrives_in_order(sends: list[list[bytes]]) -> None:
+    async def scenario() -> None:
+        broker = Broker()
+        futures = [broker.send(list(values)) for values in sends]
+        await broker.lane.run()
+        everything = [value for values in sends for value in values]
+        assert broker.values == [value for value in everything if value != b"refused"]
+        assert broker.settled == len(everything)
+        offset = 0
+        for future, values in zip(futures, sends, strict=True):
+            error = future.exception()
+            bad = [row for row, value in enumerate(values) if value == b"refused"]
+            assert list(error.rows if isinstance(error, ProduceError) else ()) == bad
+            runs = error.runs if isinstance(error, ProduceError) else future.result().runs
+            offsets = [first + row if first >= 0 else -1 for first, count in runs for row in range(count)]
+            for row, value in enumerate(values):
+                assert offsets[row] == (-1 if row in bad else offset)
+                offset += value != b"refused"
+
+    asyncio.run(scenario())
 
 
 async def test_a_record_that_is_not_bytes_fails_its_own_send_only() -> None:
