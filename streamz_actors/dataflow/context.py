@@ -9,8 +9,11 @@ from streamz_actors.clock import Clock
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.event import Event
 from streamz_actors.dataflow.late import Late
-from streamz_actors.errors import NotInHandler, NotRunning
+from streamz_actors.errors import NotInHandler, NotRunning, ProduceError
 from streamz_actors.types import Headers, RecordMetadata, WindowValue
+
+Refused = Callable[[int, ProduceError], None]
+"""What is done about a row that the broker has refused: returns if all else goes on, else raises."""
 
 
 class Collector(Protocol):
@@ -25,8 +28,10 @@ class Collector(Protocol):
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
+        refused: Refused | None = None,
     ) -> None:
-        """Records to the partitions that their keys belong to."""
+        """Records to the partitions that their keys belong to. Without `refused` a row that is refused ends the worker.
+        """
         ...
 
     def send(

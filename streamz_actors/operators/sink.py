@@ -1,12 +1,14 @@
 """Writing to a topic: `to`, and the topic through which a stream is partitioned anew."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.node import Node, Operator
 from streamz_actors.dataflow.topics import Topic
+from streamz_actors.errors import HandlerError, ProduceError
 from streamz_actors.serde.schema import Schema
 
 
@@ -35,7 +37,15 @@ class Sink(Operator):
         wrong = self._topic.limits.refused(keys, values)
         if wrong is not None:
             raise batch.misfit(f"record for topic {self._name!r}", *wrong) from wrong[1]
-        self._collector.add(self._name, keys, values, batch.timestamps, batch.headers)
+        self._collector.add(
+            self._name, keys, values, batch.timestamps, batch.headers, partial(self._refused, batch)
+        )
+
+    def _refused(self, batch: Batch, row: int, error: ProduceError) -> None:
+        what = f"to {self._name!r}"
+        if self.guard.stops or error.lasting:
+            raise HandlerError(what, batch.origin, batch.offsets[row], error) from error
+        self.guard.failed(what, batch, row, error)
 
 
 @dataclass(slots=True)
@@ -74,4 +84,5 @@ class Repartition(Operator):
             if None in keys:
                 batch = batch.select([key is not None for key in keys])
         if len(batch):
+            self._sink.guard = self.guard
             await self._sink.process(batch)

@@ -1,15 +1,16 @@
 """Everything that leaves: columns per output partition, handed to the producer once a turn, every delivery checked."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.context import Collector, Refused
 from streamz_actors.dataflow.topics import Topic
-from streamz_actors.errors import ProduceError, TopologyError
+from streamz_actors.errors import ProduceError, StreamzError, TopologyError
 from streamz_actors.serde.schema import is_windowed
 from streamz_actors.serde.windowed import key_part, key_parts
 from streamz_actors.transport.abc import Delivery, Producer
@@ -35,6 +36,24 @@ class Columns:
     timestamps: list[int] = field(default_factory=list)
     headers: list[Headers] | None = None
     waiters: list[Waiter] = field(default_factory=list)
+    owners: list[tuple[int, Sequence[int] | None, Refused]] = field(default_factory=list)
+    """Who is told of refused rows: from which row on, and which rows of theirs those are (None: all)."""
+
+    def owned(self, rows: Sequence[int] | None, refused: Refused | None) -> "Columns":
+        """The rows that come next are these of somebody's."""
+        if refused is not None:
+            self.owners.append((len(self.timestamps), rows, refused))
+        elif self.owners:
+            self.owners.append((len(self.timestamps), None, _stop))
+        return self
+
+    def tell(self, row: int, error: ProduceError) -> None:
+        """Tells whom the row came from that it was refused. Raises as that does."""
+        at = bisect_right(self.owners, row, key=itemgetter(0)) - 1
+        if at < 0:
+            raise error
+        start, rows, refused = self.owners[at]
+        refused(row - start if rows is None else rows[row - start], error)
 
     def extend(
         self,
@@ -72,8 +91,9 @@ class RecordCollector(Collector):
 
     Records of the topics in `windowed` have windowed keys: they belong where their keys without the window do.
 
-    With `transactional`, what is sent belongs to a transaction, which a failed send ruins: so `failed` is called with
-    the first of any kind, and who waits for one hears nothing before the task that sent it is dropped.
+    With `transactional`, what is sent belongs to a transaction, which a send that failed ruins: so `failed` is called
+    with the first of any kind, and who waits for one hears nothing before the task that sent it is dropped. What is
+    refused ruins nothing: who waits for it, or whom it came from, is told.
 
         open ──hold──▶ held: what is added waits ──release──▶ open
           └────────────────────reset: all is dropped────────────┘
@@ -83,7 +103,7 @@ class RecordCollector(Collector):
         self,
         producer: Producer,
         counts: Mapping[str, int],
-        failed: Callable[[ProduceError], None],
+        failed: Callable[[StreamzError], None],
         windowed: Container[str] = (),
         *,
         transactional: bool = False,
@@ -101,6 +121,10 @@ class RecordCollector(Collector):
         self._deliveries: set[asyncio.Future[Delivery]] = set()
         self._turn = 0
         self._refused: list[asyncio.Future[RecordMetadata]] = []
+        self._unforgiven: list[ProduceError] = []
+        """Refusals since the last `drain`."""
+        self._letters: set[asyncio.Future[Delivery]] = set()
+        """What was sent because of them."""
         self._ruined: list[Columns] = []
         """Of a transaction: what was not delivered."""
         self.failure: BaseException | None = None
@@ -124,15 +148,16 @@ class RecordCollector(Collector):
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
+        refused: Refused | None = None,
     ) -> None:
         count = self.partitions(topic)
         if count == 1:
-            self._columns(topic, 0).extend(keys, values, timestamps, headers)
+            self._columns(topic, 0).owned(None, refused).extend(keys, values, timestamps, headers)
             return
         homes = self._homes(topic, keys, count)
         if homes and homes.count(homes[0]) == len(homes):
             # So it is wherever keys stay what they were.
-            self._columns(topic, homes[0]).extend(keys, values, timestamps, headers)
+            self._columns(topic, homes[0]).owned(None, refused).extend(keys, values, timestamps, headers)
             return
         spread: list[list[int]] = [[] for _ in range(count)]
         for row, partition in enumerate(homes):
@@ -143,10 +168,11 @@ class RecordCollector(Collector):
             if len(rows) == 1:
                 row = rows[0]
                 head = None if headers is None else (headers[row],)
-                self._columns(topic, partition).extend((keys[row],), (values[row],), (timestamps[row],), head)
+                columns = self._columns(topic, partition).owned(rows, refused)
+                columns.extend((keys[row],), (values[row],), (timestamps[row],), head)
                 continue
             pick = itemgetter(*rows)
-            self._columns(topic, partition).extend(
+            self._columns(topic, partition).owned(rows, refused).extend(
                 pick(keys), pick(values), pick(timestamps), None if headers is None else pick(headers)
             )
 
@@ -181,7 +207,7 @@ class RecordCollector(Collector):
         columns = self._columns(topic, partition)
         future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         columns.waiters.append((len(columns.timestamps), future))
-        columns.extend((key,), (value,), (timestamp,), (headers,) if headers else None)
+        columns.owned(None, None).extend((key,), (value,), (timestamp,), (headers,) if headers else None)
         return future
 
     def log(
@@ -220,7 +246,8 @@ class RecordCollector(Collector):
         self._turn += 1
         self.used = True
         pending, self._pending = self._pending, {}
-        for (topic, partition), columns in pending.items():
+        for place, columns in pending.items():
+            topic, partition = place
             rows = len(columns.timestamps)
             self._count(topic, rows)
             self._outstanding += rows
@@ -229,17 +256,23 @@ class RecordCollector(Collector):
             )
             self._deliveries.add(future)
             if future.done():
-                self._delivered(columns, rows, future)
+                self._delivered(place, columns, rows, future)
             else:
-                future.add_done_callback(partial(self._delivered, columns, rows))
+                future.add_done_callback(partial(self._delivered, place, columns, rows))
 
-    def _delivered(self, columns: Columns, rows: int, future: "asyncio.Future[Delivery]") -> None:
+    def _delivered(
+        self, place: TopicPartition, columns: Columns, rows: int, future: "asyncio.Future[Delivery]"
+    ) -> None:
         error = ProduceError("the producer was stopped") if future.cancelled() else future.exception()
         if future not in self._deliveries:  # of before a reset
             _cancel(columns)
             return
         self._outstanding -= rows
         self._deliveries.discard(future)
+        self._letters.discard(future)
+        if isinstance(error, ProduceError) and error.refused:
+            self._refuse(columns, error, Delivery(*place, error.runs))
+            return
         if error is not None and self.transactional:
             self._ruined.append(columns)
             self._fail(error)
@@ -258,10 +291,43 @@ class RecordCollector(Collector):
         if error is not None and len(columns.waiters) < rows:
             self._fail(error)
 
+    def _refuse(self, columns: Columns, error: ProduceError, delivery: Delivery) -> None:
+        """Some rows were refused, the others delivered. Whoever waits for a row hears of it, else whom it came from."""
+        waited = dict(columns.waiters)
+        for row, waiter in waited.items():
+            if waiter.done():
+                continue
+            if row in error.rows:
+                waiter.set_exception(error)
+                self._refused.append(waiter)
+            else:
+                stamp = columns.timestamps[row]
+                waiter.set_result(RecordMetadata(delivery.topic, delivery.partition, delivery.offset(row), stamp))
+        self._unforgiven.append(error)
+        for row in error.rows:
+            if row not in waited and self.failure is None:
+                self._tell(columns, row, error)
+
+    def _tell(self, columns: Columns, row: int, error: ProduceError) -> None:
+        """What is sent because of it, a dead letter, belongs to what is committed next, also while held."""
+        held, self.held = self.held, False
+        waiting, self._pending = self._pending, {}
+        before = set(self._deliveries)
+        try:
+            columns.tell(row, error)
+        except StreamzError as failure:
+            self._fail(failure)
+        self.flush()
+        self._letters |= self._deliveries - before
+        self.held, self._pending = held, waiting
+        self._scheduled = bool(waiting) and not held
+        if self._scheduled:
+            asyncio.get_running_loop().call_soon(self.flush)
+
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
-            self._failed(error if isinstance(error, ProduceError) else ProduceError(str(error)))
+            self._failed(error if isinstance(error, StreamzError) else ProduceError(str(error)))
 
     # -- transactions
 
@@ -280,6 +346,7 @@ class RecordCollector(Collector):
         pending, ruined = self._pending, self._ruined
         self._pending, self._ruined, self._deliveries, self._outstanding = {}, [], set(), 0
         self.held, self.used, self.failure = False, False, None
+        self._refused, self._unforgiven, self._letters = [], [], set()
         for columns in (*pending.values(), *ruined):
             _cancel(columns)
 
@@ -296,15 +363,20 @@ class RecordCollector(Collector):
         return not self._pending and not self._outstanding
 
     async def drain(self) -> None:
-        """Returns when everything added so far is acknowledged. Raises ProduceError if any of it was not delivered."""
+        """Returns when everything added so far is acknowledged. Raises StreamzError if any of it was not delivered."""
         if self._pending:
             self.flush()
         if self._deliveries:
             await asyncio.wait(self._deliveries)
+        while self._letters:
+            await asyncio.wait(self._letters)
         if self._refused:
             await self._see_refused()
         if self.failure is not None:
             raise self.failure
+        unforgiven, self._unforgiven = self._unforgiven, []
+        for error in unforgiven:
+            self._producer.forgive(error)
 
     async def _see_refused(self) -> None:
         """A refused record is the affair of whoever looks at its future; one that nobody looks at is ours."""
@@ -313,6 +385,11 @@ class RecordCollector(Collector):
         for waiter in refused:
             if waiter._log_traceback and self.failure is None:  # what asyncio itself goes by: nobody has asked yet
                 self.failure = waiter.exception()
+
+
+def _stop(row: int, error: ProduceError) -> None:
+    """For rows of which nobody is told."""
+    raise error
 
 
 def _cancel(columns: Columns) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from streamz_actors.dataflow.context import Collector
+from streamz_actors.dataflow.context import Collector, Refused
 from streamz_actors.errors import ProduceError
 from streamz_actors.types import Headers, RecordMetadata
 
@@ -36,11 +36,12 @@ class Outlet(Collector):
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
+        refused: Refused | None = None,
     ) -> None:
         if self._kept is None:
-            self._collector.add(topic, keys, values, timestamps, headers)
+            self._collector.add(topic, keys, values, timestamps, headers, refused)
         elif not self._closed:
-            self._kept.append(partial(self._collector.add, topic, keys, values, timestamps, headers))
+            self._kept.append(partial(self._collector.add, topic, keys, values, timestamps, headers, refused))
 
     def send(
         self,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from streamz_actors.errors import BrokerUnavailable, CommitError, StreamzError, TransportError
+from streamz_actors.errors import BrokerUnavailable, CommitError, StreamzError
 from streamz_actors.tasks.commit import commit
 from streamz_actors.tasks.task import Task
 from streamz_actors.types import TopicPartition
@@ -65,7 +65,7 @@ class AtLeastOnce(Committing):
             except BrokerUnavailable as error:
                 logger.warning("not committed, it is tried again: %s", error)
                 return
-            except TransportError as error:
+            except StreamzError as error:
                 for task in tasks:
                     task.broken = True
                 parts.failed(error)

@@ -55,7 +55,7 @@ class ExactlyOnce(Committing):
         """Only the last commit, of `hand_over`, is to be made from now on."""
         self._failed = 0
         """Transactions given up since the last that ended."""
-        self._ruined: ProduceError | None = None
+        self._ruined: StreamzError | None = None
         self._restarting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -73,10 +73,10 @@ class ExactlyOnce(Committing):
     def due(self) -> bool:
         return self.ready and (super().due or (self._ruined is not None and not self.under_way))
 
-    def ruin(self, error: BaseException) -> None:
+    def ruin(self, error: StreamzError) -> None:
         """A send has failed, and the transaction with it."""
         if self._ruined is None:
-            self._ruined = error if isinstance(error, ProduceError) else ProduceError(str(error))
+            self._ruined = error
             self.moved()
             self.parts.wake()
 
@@ -228,6 +228,10 @@ class ExactlyOnce(Committing):
         self._failed += 1
         logger.warning("the transaction is given up (%s): what was not committed comes again", error)
         self.parts.assigned.drop_all()
+        if isinstance(error, ProduceError) and error.refused:  # it would be so each time it comes again
+            self._failed = FAILURES
+            self.parts.failed(error)
+            return
         if self._failed >= FAILURES:
             self.parts.failed(_too_often(error))
             return

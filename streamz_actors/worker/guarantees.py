@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Mapping
 
+from streamz_actors.errors import StreamzError
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.transport.abc import TransactionalProducer, Transport
 from streamz_actors.worker.at_least_once import AtLeastOnce
@@ -35,7 +36,7 @@ class Sending:
             self._transactional = transport.transactional_producer(name, transactional_id, timeout=TRANSACTION)
             self.inside = RecordCollector(self._transactional, counts, self._ruined, windowed, transactional=True)
 
-    def _ruined(self, error: BaseException) -> None:
+    def _ruined(self, error: StreamzError) -> None:
         assert self._committing is not None
         self._committing.ruin(error)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from streamz_actors.clock import ManualClock
-from streamz_actors.dataflow.context import Link
+from streamz_actors.dataflow.context import Link, Refused
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import Fail
 from streamz_actors.dataflow.subtopologies import SubTopology, split
@@ -115,6 +115,7 @@ class Engine:
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
+        refused: Refused | None = None,
     ) -> None:
         for row in zip(keys, values, timestamps, strict=True):
             if topic in self._counts:

@@ -9,6 +9,7 @@ import pytest
 from streamz_actors import App, Out, Record
 from streamz_actors.agents.outbox import Outbox
 from streamz_actors.dataflow.batch import Batch
+from streamz_actors.dataflow.context import Refused
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.errors import EncodeError
 from streamz_actors.types import Headers, RecordMetadata, TopicPartition
@@ -43,6 +44,7 @@ class Taken:
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self.keys += keys
         self.values += values

@@ -7,7 +7,7 @@ from typing import Any
 
 from streamz_actors.clock import ManualClock
 from streamz_actors.dataflow.batch import Batch
-from streamz_actors.dataflow.context import Link
+from streamz_actors.dataflow.context import Link, Refused
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.node import Node, Operator, SourceNode, StoreSpec
 from streamz_actors.dataflow.policies import Fail, Final, Policy
@@ -71,6 +71,7 @@ class FakeCollector:
         values: Sequence[bytes | None],
         timestamps: Sequence[int],
         headers: Sequence[Headers] | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self.sent.append((topic, list(keys), list(values), list(timestamps), list(headers) if headers else None))
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamz_actors.errors import ProduceError, TopologyError
+from streamz_actors.errors import ProduceError, StreamzError, TopologyError
 from streamz_actors.serde.windowed import bounds
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.transport.abc import Delivery, Producer
@@ -52,8 +53,8 @@ class Sent(Producer):
         self.futures[index].set_result(Delivery(topic, partition, ((0, len(values)),)))
 
 
-def collecting() -> tuple[Sent, RecordCollector, list[ProduceError]]:
-    sent, failures = Sent(), list[ProduceError]()
+def collecting() -> tuple[Sent, RecordCollector, list[StreamzError]]:
+    sent, failures = Sent(), list[StreamzError]()
     return sent, RecordCollector(sent, COUNTS, failures.append), failures
 
 
@@ -108,7 +109,7 @@ def test_every_row_goes_to_the_partition_of_its_key_in_order(keys: list[bytes | 
 
 async def test_windowed_keys_go_where_their_keys_without_the_window_do() -> None:
     sent = Sent()
-    collector = RecordCollector(sent, COUNTS, list[ProduceError]().append, windowed={"three"})
+    collector = RecordCollector(sent, COUNTS, list[StreamzError]().append, windowed={"three"})
     keys = [f"key{number}".encode() + bounds(start, start + 10) for number in range(20) for start in (0, 10)]
     values: list[bytes | None] = [b"%d" % number for number in range(20) for _ in range(2)]
     collector.add("three", keys, values, [0] * 40)
@@ -181,3 +182,29 @@ async def test_a_changelog_is_sent_at_once_and_is_its_callers_to_check() -> None
     sent.deliver()
     assert (await future).next_offset == 1
     assert collector.idle
+
+
+async def test_who_a_refused_row_came_from_is_told_of_their_row_and_no_one_else() -> None:
+    sent, collector, failures = collecting()
+    told: list[tuple[str, int]] = []
+
+    def tell(name: str, row: int, error: ProduceError) -> None:
+        told.append((name, row))
+
+    keys = [b"%d" % number for number in range(30)]
+    waiting = collector.send("three", keys[0], b"", 0)
+    for name in ("first", "second"):
+        collector.add("three", keys, keys, [0] * 30, None, partial(tell, name))
+    collector.flush()
+    mine = partition_of(keys[7], 3)
+    (index,) = [number for number, call in enumerate(sent.calls) if call[1] == mine]
+    values = sent.calls[index][2]
+    rows = [row for row, value in enumerate(values) if value == keys[7]]
+    runs = tuple((-1 if row in rows else row, 1) for row in range(len(values)))
+    sent.futures[index].set_exception(ProduceError("refused", dict.fromkeys(rows, "bad"), runs))
+    for number in {0, 1, 2} - {index}:
+        sent.deliver(number)
+    await collector.drain()
+    assert told == [("first", 7), ("second", 7)]
+    assert (await waiting).topic == "three"
+    assert failures == []
