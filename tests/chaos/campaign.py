@@ -173,8 +173,7 @@ class Campaign:
 
     async def _conclude(self) -> None:
         async def done() -> bool:
-            left = await behind(self._kafka, self._subject.group, self._subject.sources)
-            return not left and await self._subject.settled(self._kafka)
+            return not await behind(self._kafka, self._subject.group, self._subject.sources)
 
         self._say(f"all is over; {self._subject} were sent")
         if not await self._within(LONGEST_FINISH, done):

@@ -1,12 +1,12 @@
 """The flights under chaos: whole days of the year 2013, some dozen seconds for each, against what SQL makes of them.
 
 Times of events stand for nothing here, as one worker may be gone while others go on: no flight may count as late
-(FLIGHTS_GRACE), and departures wait for the weather reports before them (`max_task_idle`).
+(FLIGHTS_GRACE), and departures wait for the weather reports before them (`max_task_idle`). So no day ever ends, and its
+worst routes, which are told then, are not looked at.
 """
 
 import asyncio
 import itertools
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import convert
 
 from apps.flights import data, plan
-from apps.flights.models import Alert, CarrierStats, Enriched, Hour, Leg, Rotation, RouteStats, Worst
+from apps.flights.models import Alert, CarrierStats, Enriched, Hour, Leg, Rotation, RouteStats
 from apps.flights.plan import NEW_YEAR, Arrival
 from apps.flights.rows import (
     alert_row,
@@ -25,7 +25,6 @@ from apps.flights.rows import (
     leg_row,
     rotation_rows,
     route_rows,
-    worst_rows,
 )
 from apps.flights.topics import COUNTS, FOREVER, Topics, declare
 from apps.flights.truth import Truth
@@ -48,8 +47,6 @@ DAYS = 200
 
 DAY = 86_400_000
 SHOWN = 5
-QUIET = 60.0
-"""Seconds without a flight after which the days still open are closed: longer than any outage of an upstream task."""
 
 
 class Flights:
@@ -58,19 +55,15 @@ class Flights:
     sources = ("flights", "landings", "weather")
     tables = ("carriers", "routes")
 
-    def __init__(self, seed: int, *, worst: bool = True) -> None:
-        """`worst`: whether the worst routes of the days are looked at, which are told QUIET seconds after the end."""
-        self._seed, self._worst = seed, worst
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._over = asyncio.Event()
-        self._ended = 0.0
-        self._truth: dict[str, Any] = {}
         self._year: dict[str, list[Arrival]] = {}
         self._days: list[str] = []
         self._flights: list[tuple[str, str]] = []
         """Origin and leg, in the order in which they were sent."""
         self.settings = {
             "FLIGHTS_GRACE": str(GRACE),
-            "FLIGHTS_QUIET": str(QUIET if worst else 86_400),
             "STREAMZ_MAX_TASK_IDLE": "20",
         }
 
@@ -90,7 +83,6 @@ class Flights:
         await self._deliver(kafka, self._runs())
 
     def finish(self) -> None:
-        self._ended = time.monotonic()
         self._over.set()
 
     def _runs(self) -> Iterator[list[Arrival]]:
@@ -118,20 +110,9 @@ class Flights:
         finally:
             await producer.stop()
 
-    async def settled(self, kafka: Transport) -> bool:
-        if not self._worst:
-            return True
-        if time.monotonic() > self._ended + QUIET + 60:
-            return True
-        self._truth = self._truth or await asyncio.to_thread(truth_of, self._days)
-        found: dict[Any, Any] = worst_rows(await latest(kafka, "worst", Worst))
-        return bool(found == self._truth["worst"])
-
     async def violations(self, kafka: Transport, *, exact: bool) -> list[str]:
         found = await results(kafka)
-        wanted = self._truth or await asyncio.to_thread(truth_of, self._days)
-        if not self._worst:
-            wanted = {name: rows for name, rows in wanted.items() if name != "worst"}
+        wanted = await asyncio.to_thread(truth_of, self._days)
         wrong = list(self._disordered(found["enriched"]))
         for name, want in wanted.items():
             wrong += unlike(name, found[name], want) if exact else too_low(name, found[name], want)
@@ -206,7 +187,6 @@ async def results(kafka: Transport) -> dict[str, Any]:
         "hours": hour_rows(await latest(kafka, "hours", Hour)),
         "rotations": rotation_rows(await latest(kafka, "rotations", Rotation)),
         "legs": await rows("legs", Leg, leg_row),
-        "worst": worst_rows(await latest(kafka, "worst", Worst)),
     }
 
 
@@ -220,7 +200,6 @@ def truth_of(days: list[str]) -> dict[str, Any]:
             "hours": truth.hours(),
             "rotations": truth.rotations(),
             "legs": truth.legs(),
-            "worst": truth.worst(),
         }
 
 
@@ -249,7 +228,5 @@ def too_low(name: str, found: Any, wanted: Any) -> list[str]:
 
 
 def counted(name: str, row: Any) -> int:
-    """How many flights are in a row; of the days' worst routes, how many routes."""
-    if name == "worst":
-        return len(row)
+    """How many flights are in a row."""
     return int(row[1] if name == "rotations" else row[0])

@@ -81,9 +81,6 @@ class Orders:
             values.append(json.dumps({"account": account, "amount": amount, "currency": currency}).encode())
         return rows
 
-    async def settled(self, kafka: Transport) -> bool:
-        return True
-
     async def violations(self, kafka: Transport, *, exact: bool) -> list[str]:
         totals = await table(kafka, "orders-totals-changelog")
         turnover = await table(kafka, "orders-turnover-changelog")

@@ -42,10 +42,6 @@ class Subject(Protocol):
 
     def finish(self) -> None: ...
 
-    async def settled(self, kafka: Transport) -> bool:
-        """Whether everything has come that comes later than the sources are done."""
-        ...
-
     async def violations(self, kafka: Transport, *, exact: bool) -> list[str]:
         """What is not as it must be, a line for each: under exactly-once if `exact`, else under at-least-once."""
         ...

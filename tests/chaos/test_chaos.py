@@ -43,8 +43,8 @@ def quiet() -> Iterator[None]:
     [
         (Orders(SEED), Plan("exactly_once", 3, SEED)),
         (Orders(SEED), Plan("at_least_once", 3, SEED + 1, standbys=1)),
-        (Flights(SEED, worst=False), Plan("exactly_once", 2, SEED + 2, standbys=1)),
-        (Flights(SEED, worst=False), Plan("at_least_once", 2, SEED + 3)),
+        (Flights(SEED), Plan("exactly_once", 2, SEED + 2, standbys=1)),
+        (Flights(SEED), Plan("at_least_once", 2, SEED + 3)),
     ],
     ids=["orders-exactly-once", "orders-at-least-once", "flights-exactly-once", "flights-at-least-once"],
 )
