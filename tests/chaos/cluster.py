@@ -7,18 +7,19 @@ port of that worker's proxy: all that a worker says to Kafka goes through proxie
 
 import asyncio
 import base64
+import random
 import socket
 import struct
 import subprocess
 import sys
 import time
 import uuid
-from contextlib import ExitStack
 from pathlib import Path
 
 from tests.integration.processes import ROOT
 
 NODES = 3
+PORTS = range(11_000, 32_000)
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 40.0
 FLAGS = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -50,12 +51,20 @@ log.initial.task.delay.ms=86400000
 
 
 def free_ports(count: int) -> list[int]:
-    """So many, held together until all are known."""
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """So many, by chance, of those that the system gives to nobody by itself.
+
+    A broker comes back to its ports after seconds, and what connects to something must not have taken one meanwhile.
+    """
+    chance, found = random.SystemRandom(), set[int]()
+    while len(found) < count:
+        port = chance.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.add(port)
+    return sorted(found)
 
 
 def kafka_jars() -> Path:

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from subprocess import TimeoutExpired
 
+from tests.chaos.cluster import free_ports
 from tests.chaos.proxy import Cut, Proxy
-from tests.integration.processes import Child, free_port, worker
+from tests.integration.processes import Child, worker
 
 NOBODY_THERE, JOINED = "error: no Kafka broker answers", "streamz_actors.worker: assigned"
 
@@ -32,7 +33,7 @@ class Place:
     ) -> None:
         self.number, self._app, self._folder, self._lives = number, app, folder, lives
         self._proxies = proxies
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self._settings = {
             **settings,
             "STREAMZ_DATA_DIR": str(state),
