@@ -16,6 +16,11 @@ from streamz_actors.types import Headers, RecordMetadata
 K = TypeVar("K")
 V = TypeVar("V")
 
+LATEST = "message.timestamp.after.max.ms"
+"""How far ahead of its clock a broker takes a record's time: an hour, unless the topic says otherwise."""
+ANY_TIME = str(2**63 - 1)
+"""Event time is what the records say; a window that is closed by the wall clock moves it ahead as well."""
+
 OnTimestampError = Literal["fail", "skip", "partition_time", "wall_clock"]
 
 HeadersLike = Headers | Mapping[str, bytes] | None
@@ -77,6 +82,8 @@ class Topic(Generic[K, V]):
         if self.retention is not None:
             seconds = self.retention.total_seconds() if isinstance(self.retention, timedelta) else self.retention
             made["retention.ms"] = str(round(seconds * 1000))
+        if self.internal:
+            made[LATEST] = ANY_TIME
         return made | dict(self.config)
 
     async def send(

@@ -1,7 +1,7 @@
 """Topics, offsets and settings of a Kafka cluster: every answer is checked for errors, every change waited for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import errors as kafka
@@ -29,6 +29,9 @@ SETTLING = 2.0
 
 RETRY_PAUSE = 0.1
 UNKNOWN_TOPIC = kafka.UnknownTopicOrPartitionError.errno
+INVALID_CONFIG = kafka.InvalidConfigurationError.errno
+SINCE_3_6 = frozenset({"message.timestamp.after.max.ms", "message.timestamp.before.max.ms"})
+"""Settings of a topic that brokers before Kafka 3.6 refuse, as they know no such limits."""
 NO_LEADER = kafka.LeaderNotAvailableError.errno
 EARLIEST, LATEST = -2, -1
 READ_UNCOMMITTED = 0
@@ -92,7 +95,10 @@ class KafkaAdmin(Admin):
 
         async def attempt() -> None:
             response = await self._send(CreateTopics(topics, self._profile.request_timeout))
-            raise_for({name: (code, text) for name, code, text in response.topic_errors}, kafka.TopicAlreadyExistsError)
+            answers = {name: (code, text) for name, code, text in response.topic_errors}
+            if INVALID_CONFIG in {code for code, _ in answers.values()} and without(topics, SINCE_3_6):
+                return await attempt()
+            return raise_for(answers, kafka.TopicAlreadyExistsError)
 
         await self._patiently(what, attempt)
         await self._until_everywhere(what, [spec.name for spec in specs], usable)
@@ -270,6 +276,14 @@ class KafkaAdmin(Admin):
                     raise translate(error, what) from error
             await self._client.force_metadata_update()
             await self._clock.sleep(RETRY_PAUSE)
+
+
+def without(topics: Iterable[tuple[str, int, int, dict[str, str]]], names: Collection[str]) -> bool:
+    """Takes settings away from topics that are to be made; whether there were any."""
+    given = [(config, name) for _, _, _, config in topics for name in names if name in config]
+    for config, name in given:
+        del config[name]
+    return bool(given)
 
 
 def info(topic: TopicMetadata) -> TopicInfo:

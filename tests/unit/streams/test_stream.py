@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from streamz_actors.dataflow.topics import ANY_TIME, LATEST
 from streamz_actors.dataflow.topology import TopologyBuilder
 from streamz_actors.errors import TopologyError
 from streamz_actors.serde.models import Record
@@ -150,7 +151,9 @@ async def test_a_changed_key_goes_through_one_topic_for_all_that_is_grouped() ->
     assert internal(d.builder) == topics
     assert await d.run(("a", "x", 1), ("b", "y", 2), ("c", "x", 3)) == [("x", 1, 1), ("y", 1, 2), ("x", 2, 3)]
     repartition = next(topic for topic in d.builder.topics if topic.name.endswith("repartition"))
-    assert repartition.settings == {"retention.ms": "-1", "cleanup.policy": "delete"}
+    assert repartition.settings["retention.ms"] == "-1"
+    assert repartition.settings["cleanup.policy"] == "delete"
+    assert repartition.settings[LATEST] == ANY_TIME, "event time may be ahead of the broker's clock"
 
 
 def test_a_name_is_given_to_table_and_topics_by_operation_or_group() -> None:

@@ -8,7 +8,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from streamz_actors.clock import ManualClock
 from streamz_actors.errors import TransportError
-from streamz_actors.transport.kafka.admin import SETTLING, UNKNOWN_TOPIC, KafkaAdmin
+from streamz_actors.transport.kafka.admin import SETTLING, SINCE_3_6, UNKNOWN_TOPIC, KafkaAdmin, without
 from streamz_actors.transport.kafka.connection import Profile
 
 
@@ -52,3 +52,11 @@ async def test_a_topic_that_nobody_knows_is_an_error_in_the_end() -> None:
     with pytest.raises(TransportError, match="asking"):
         await answer(topic)
     assert topic.asked > 1
+
+
+def test_what_an_old_broker_does_not_know_is_left_out_once() -> None:
+    config = {"message.timestamp.after.max.ms": "9", "cleanup.policy": "compact"}
+    topics = [("a", 1, -1, config), ("b", 1, -1, {"cleanup.policy": "delete"})]
+    assert without(topics, SINCE_3_6)
+    assert [settings for *_, settings in topics] == [{"cleanup.policy": "compact"}, {"cleanup.policy": "delete"}]
+    assert not without(topics, SINCE_3_6)
