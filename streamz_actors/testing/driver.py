@@ -29,7 +29,7 @@ FOREVER = 1e9
 QUIET = 6
 """Turns of the loop in a row without anything to do, after which nothing is on its way any more."""
 
-ENDING = 10
+ENDING = 20
 """Turns of the loop between two moves of the clock while the application ends."""
 
 PATIENT = 200
