@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.sources import ROOT
 
 FRAGMENT = re.compile(r"[a-z0-9-]+\.(added|changed|fixed|removed|security)\.md")
-SCRIPTS = ["bench", "demo", "docs", "kafka", "lint", "test", "venv"]
+SCRIPTS = ["bench", "demo", "docs", "kafka", "lint", "mutants", "simulate", "test", "venv"]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
