@@ -62,7 +62,7 @@ class Metrics:
         by_topic = "records, by topic, since the partitions were assigned."
         out.counter("streamz_records_in_total", f"Processed {by_topic}", *_by("topic", received))
         sent = "Records handed to the broker, by topic; changelogs as well."
-        out.counter("streamz_records_out_total", sent, *_by("topic", worker.collector.sent))
+        out.counter("streamz_records_out_total", sent, *_by("topic", worker.sending.sent))
         failed = "Records given up: skipped, or sent to the dead letters."
         out.counter("streamz_records_failed_total", failed, ({}, worker.failed_records))
         out.counter("streamz_dead_letters_total", "Records sent to the dead letters.", ({}, worker.dead_letters))
@@ -77,7 +77,7 @@ class Metrics:
         taken = "Records that an agent has taken and not finished."
         out.gauge("streamz_agent_pending_records", taken, *_by("agent", pending(worker)))
         waiting = "Records sent that the broker has not acknowledged yet."
-        out.gauge("streamz_unacknowledged_records", waiting, ({}, worker.collector.outstanding))
+        out.gauge("streamz_unacknowledged_records", waiting, ({}, worker.sending.unacknowledged))
 
     async def _positions(self, out: Exposition) -> None:
         committed = [(_place(place), offset) for place, offset in sorted(self._worker.committed.items())]

@@ -30,7 +30,8 @@ async def come_to_rest(
         task.barrier.hold()
 
     def worked_off(task: Task) -> bool:
-        return task.spoilt or (task.idle and task.barrier.clear)
+        stuck = task.failure is not None  # what has failed is left, whatever waits for it
+        return task.spoilt or (task.idle and (stuck or task.barrier.clear))
 
     await _until(lambda: all(map(worked_off, tasks)), tasks, clock, wakeup, failed, deadline)
     for task in tasks:

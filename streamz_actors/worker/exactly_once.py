@@ -167,7 +167,7 @@ class ExactlyOnce(Committing):
         try:
             while not standing(tasks := self._tasks()):
                 self._check()
-                if any(task.spoilt for task in tasks) or (self._over and not hurried):
+                if any(task.spoilt or task.failure is not None for task in tasks) or (self._over and not hurried):
                     return None
                 waited = parts.clock.monotonic() - since
                 if hurried and (waited > GRACE or not any(task.stepping for task in tasks)):

@@ -1,5 +1,6 @@
 """How a worker sends and commits, as its guarantee asks for."""
 
+from collections import Counter
 from collections.abc import Callable, Container, Mapping
 
 from streamz_actors.errors import StreamzError
@@ -49,6 +50,17 @@ class Sending:
 
     async def start(self) -> None:
         await self._plain.start()
+
+    @property
+    def sent(self) -> dict[str, int]:
+        """Records by topic."""
+        if self.inside is self.outside:
+            return self.inside.sent
+        return dict(Counter(self.inside.sent) + Counter(self.outside.sent))
+
+    @property
+    def unacknowledged(self) -> int:
+        return self.inside.outstanding + (self.outside.outstanding if self.inside is not self.outside else 0)
 
     @property
     def idle(self) -> bool:

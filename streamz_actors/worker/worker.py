@@ -96,8 +96,8 @@ class Worker:
         self._background = Background(self._fail)
         transactional_id = f"{spec.app_id}-{name}" if spec.settings.exactly_once else ""
         windowed = windowed_topics(spec.topology.topics)
-        self._sending = Sending(transport, name, transactional_id, self._counts, windowed, self._fail)
-        self.collector, self.outside = self._sending.inside, self._sending.outside
+        self.sending = Sending(transport, name, transactional_id, self._counts, windowed, self._fail)
+        self.collector, self.outside = self.sending.inside, self.sending.outside
         """What tasks send with, and everybody else."""
         self._failures = Failures(self.outside, spec.dead_letters, self._gave_up, self._came_late, spec.on_error)
         self.assigned = AssignedTasks(
@@ -118,7 +118,7 @@ class Worker:
         self.members = Membership(name, self._revoke, self._fetched, self.wake)
         self.members.transactional_id = transactional_id
         purge, interval = Purge(transport.admin, self._background), spec.settings.commit_interval
-        self._committing = self._sending.committing(
+        self._committing = self.sending.committing(
             Parts(self.assigned, self.members, self.collector, purge, clock, interval, watch, self._fail, self.wake)
         )
         self.watchdog = Watchdog(self.assigned, self.members, clock, spec.settings.stuck_after)
@@ -181,7 +181,7 @@ class Worker:
         await self.transport.start()
         self.provision = await prepare(self.transport, self.spec, self.clock.now())
         self._counts.update(self.provision.counts)
-        await self._sending.start()
+        await self.sending.start()
         await self._committing.open()
         await self.globals.load(self._counts)
         self._background.start(self.globals.follow(), "global tables")
@@ -244,7 +244,7 @@ class Worker:
         except TransportError as error:
             logger.warning("the reply topic was not removed: %s", error)
         await self.globals.close()
-        await self._sending.stop()
+        await self.sending.stop()
         self._backend.close()
         await self.transport.stop()
 
@@ -442,7 +442,7 @@ class Worker:
             and not self.members.pending
             and all(task.status is TaskStatus.RUNNING and task.idle for task in self.tasks.values())
             and self._channels.idle
-            and self._sending.idle
+            and self.sending.idle
             and self._committing.ready
             and not self._committing.under_way
             and not self._wakeup.is_set()

@@ -300,3 +300,24 @@ async def test_the_test_driver_goes_on_until_everything_is_committed() -> None:
             await driver.send("in", key="a", value=value)
         updates = [(record.key, record.value) for record in driver.read("out")]
     assert updates == [("all-0", 1), ("all-1", 1), ("all-0", 2)]
+
+
+async def test_an_event_that_fails_ends_the_worker_and_commits_nothing_that_stands_above_it() -> None:
+    app, topic, out = declared("failing")
+
+    @app.agent(topic, sinks=[out], concurrency=2)
+    async def work(stream: AgentStream[str, int]) -> Any:
+        async for value in stream:
+            await asyncio.sleep(0)
+            yield value
+            if value == 1:
+                raise KeyError("one")
+
+    site = Site()
+    _, life = await site.begin(app)
+    feed(site, [key for key in "abcdefgh" if partition_of(key.encode(), 2) == 0])
+    await until(life.done)
+    with pytest.raises(HandlerError, match="KeyError: 'one'"):
+        await life
+    assert visible(site.broker, "out") == []
+    assert site.committed("failing", "in") is None
