@@ -162,8 +162,16 @@ class AssignedTasks:
 
     async def _take_over(self, new: Sequence[Task], consumer: Consumer, discard: Callable[[], None]) -> None:
         """Begins with new tasks where the group has committed. Those without state are opened at once."""
-        positions = await self._begin_at([place for task in new for place in task.partitions], consumer)
-        self._notes |= await consumer.notes([place for task in new if task.sub.stores for place in task.partitions])
+        places = [place for task in new for place in task.partitions]
+        noted = [place for task in new if task.sub.stores for place in task.partitions]
+        positions = await self._begin_at(places, consumer)
+        # A commit that had no answer may arrive now: notes are those of these positions if they still are the same.
+        while noted:
+            notes = await consumer.notes(noted)
+            before, positions = positions, await self._begin_at(places, consumer)
+            if positions == before:
+                self._notes = {place: note for place, note in self._notes.items() if place not in noted} | notes
+                break
         self.begun |= positions
         discard()
         for place in consumer.assignment() & positions.keys():
