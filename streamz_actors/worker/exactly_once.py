@@ -267,16 +267,16 @@ class ExactlyOnce(Committing):
     async def fence(self) -> None:
         """Sees to it that workers that are gone can end nothing any more: their offsets are what they are from now on.
 
-        One that can't be fenced is left to the broker's time-out.
+        One that can't be fenced is left to the broker's time-out, and to the next time.
         """
         ids = self.parts.members.to_fence
         results = await asyncio.gather(*map(self._transport.fence, ids), return_exceptions=True)
-        for name, result in zip(ids, results, strict=True):
-            if isinstance(result, TransportError):
-                logger.warning("the producer %r of a worker that is gone was not fenced: %s", name, result)
-            elif isinstance(result, BaseException):
-                raise result
-        self.parts.members.fenced(ids)
+        failed = {name: result for name, result in zip(ids, results, strict=True) if result is not None}
+        for name, error in failed.items():
+            if not isinstance(error, TransportError):
+                raise error
+            logger.warning("the producer %r of a worker that is gone was not fenced: %s", name, error)
+        self.parts.members.fenced([name for name in ids if name not in failed])
 
 
 def _too_often(error: TransportError) -> CommitError:
