@@ -42,6 +42,10 @@ class Coverage:
     """Where its task stood before."""
     rows: int
     """Its records in this changelog."""
+    at: int | None = None
+    """Where this changelog ended for who wrote it; records that begin elsewhere are of one who did not know of others.
+    None: not told.
+    """
 
     def header(self) -> bytes:
         told = {
@@ -50,6 +54,7 @@ class Coverage:
             "since": _by_topic(self.since),
             "offsets": _by_topic(self.offsets),
             "rows": self.rows,
+            "at": self.at,
         }
         return json.dumps(told, separators=(",", ":")).encode()
 
@@ -87,6 +92,7 @@ def _read(content: bytes, partition: int) -> Coverage | None:
             _at(told["offsets"], partition),
             _at(told["since"], partition),
             int(told["rows"]),
+            None if told.get("at") is None else int(told["at"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -65,8 +65,11 @@ class Ledger:
             return {}
         entry.before = {changelog: entry.ends.pop(changelog) for changelog in rows if changelog in entry.ends}
         name, until = f"{self._writer}-{next(self._numbers)}", {**entry.covered, **offsets}
-        since, stores = dict(entry.covered), tuple(rows)
-        return {changelog: Coverage(name, stores, until, since, count) for changelog, count in rows.items()}
+        since, stores, ends = dict(entry.covered), tuple(rows), entry.before
+        return {
+            changelog: Coverage(name, stores, until, since, count, ends.get(changelog))
+            for changelog, count in rows.items()
+        }
 
     def delivered(self, task: Task, changelog: str, deliveries: Sequence[Delivery]) -> None:
         """A flush has arrived in one of its changelogs. Raises CommitError if it is not all that has."""

@@ -68,13 +68,16 @@ class Tail:
         self.offsets.extend(raw.offsets[:rows])
 
     def whole(self) -> dict[str, range]:
-        """The offsets of the flushes that are whole here: all of their records, and nobody else's between them."""
+        """The offsets of the flushes that are whole here: all of their records, and nobody else's between them or
+        before them that their writer did not know of.
+        """
         ended = {flush.id: at for at, flush in self.closed}
         starts = [at for at, _ in self.opened]
         found = {}
         for at, flush in self.opened:
             alone = bisect_left(starts, at + flush.rows) - bisect_left(starts, at) == 1
-            if alone and ended.get(flush.id) == at + flush.rows - 1:
+            known = flush.at is None or flush.at == at
+            if known and alone and ended.get(flush.id) == at + flush.rows - 1:
                 found[flush.id] = range(at, at + flush.rows)
         return found
 
@@ -128,7 +131,8 @@ def judge(tails: Mapping[str, Tail], committed: Mapping[TopicPartition, int], *,
 def follow(flushes: Sequence[Coverage], since: Mapping[TopicPartition, int]) -> list[Coverage]:
     """Those that go on from what is committed, one from the other, as far as any do.
 
-    Two that go on from the same place are of two workers, one of which did not know of the other: both are right.
+    Two that go on from the same place are of one worker, the first of them written by timers; or of two releases that
+    did not say where they took the changelog to end.
     """
     left, taken, position = list(flushes), [], dict(since)
     while following := [flush for flush in left if flush.since == position]:

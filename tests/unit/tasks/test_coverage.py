@@ -17,7 +17,7 @@ from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import Headers, TopicPartition
 
 SINCE, UNTIL = {TopicPartition("in", 3): 5}, {TopicPartition("in", 3): 9, TopicPartition("other", 3): 1}
-COVERAGE = Coverage("w-1", ("a-changelog", "b-changelog"), UNTIL, SINCE, 4)
+COVERAGE = Coverage("w-1", ("a-changelog", "b-changelog"), UNTIL, SINCE, 4, 70)
 
 
 def batch(given: list[Headers] | None) -> RawBatch:

@@ -1,6 +1,7 @@
 """What counts of what stands in changelogs behind a commit, and what is left out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from streamz_actors.tasks.coverage import Coverage, headers
 from streamz_actors.tasks.survey import Tail, Verdict, follow, judge
@@ -74,6 +75,27 @@ def test_whole_flushes_stand_between_parts_of_others() -> None:
     broken, good = flush("x", 5, 9), flush("y", 5, 7)
     found = verdict(tail(records(broken, 2), records(good), records(broken)[2:]), tail(records(good)))
     assert (found.covered, found.left_out) == ({IN: 7}, {A: [range(10, 12), range(15, 16)]})
+
+
+def test_of_two_workers_that_do_not_know_of_one_another_the_first_counts() -> None:
+    """One at 5 that has worked ahead of its offsets, one that has got to 9: their states are not of one another."""
+    here, there = replace(flush("x", 5, 9, (A,)), at=10), replace(flush("y", 5, 5, (A,)), at=10)
+    found = verdict(tail(records(here), records(there)), tail())
+    assert (found.covered, found.left_out) == ({IN: 9}, {A: [range(13, 16)]})
+    found = verdict(tail(records(there), records(here)), tail())
+    assert (found.covered, found.left_out) == ({IN: 5}, {A: [range(13, 16)]})
+    after = replace(there, at=13)
+    found = verdict(tail(records(here), records(replace(after, since={IN: 9}, offsets={IN: 11}))), tail())
+    assert (found.covered, found.left_out) == ({IN: 11}, {})
+
+
+def test_of_two_workers_none_counts_where_each_was_the_first_somewhere() -> None:
+    one, other = flush("x", 5, 9), flush("y", 5, 7)
+    a = tail(records(replace(one, at=10)), records(replace(other, at=10)))
+    b = tail(records(replace(other, at=10)), records(replace(one, at=10)))
+    found = verdict(a, b)
+    assert found.covered == {IN: 5}
+    assert sum(map(len, found.left_out[A])) == sum(map(len, found.left_out[B])) == 6
 
 
 def test_flushes_that_came_into_one_another_are_left_out() -> None:
