@@ -33,8 +33,9 @@ class AtLeastOnce(Committing):
     def due(self) -> bool:
         if self.under_way:
             return False
-        tasks = self.parts.assigned.by_name
-        ready = any(name in tasks and tasks[name].committable_now for name in self._late)
+        # Not one that is being restored under the name of one that was dropped: no commit takes it in.
+        running = self.parts.assigned.running() if self._late else ()
+        ready = any(task.name in self._late and task.committable_now for task in running)
         return ready or not self.left or self._written(besides=self._late) > MOST_WRITTEN
 
     def awaits(self, task: Task) -> bool:
@@ -106,5 +107,6 @@ class AtLeastOnce(Committing):
         """The commit is unknown or refused: tasks begin anew from what is committed, if they are still ours."""
         logger.warning("the commit was refused (%s): what was not committed comes again", error)
         self.parts.assigned.drop_all()
+        self._late.clear()
         self.parts.members.pending = self.parts.members.assigned is not None
         self.parts.wake()
