@@ -68,7 +68,7 @@ class TestCluster:
             self.clock,
             cluster_id=f"cluster-{seed}",
             check_interval=None,
-            marker_delay=self._random.choice((0.0, faults.delay)),
+            marker_delay=self._random.choice((0.0, faults.delay, 20 * faults.delay)),
         )
         self.trace: list[str] = []
         """What happened, in order: requests as they take effect or fail, and what was done to workers."""
