@@ -11,9 +11,9 @@ Each record ends a window, its *left* one: [time - size, time]. It begins anothe
 No window begins before the epoch: what comes in its first `size` ms is together in [0, size].
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from streamz_actors.aggregation.folding import Folding
 from streamz_actors.aggregation.rows import WindowRow
@@ -74,13 +74,10 @@ Taking = tuple[int, Span | None, Span | None]
 """A window that takes the row: its start, what is there of it, and whose content it begins with if nothing is."""
 
 
-class Plan(NamedTuple):
-    """What becomes of a row, in order: windows that take it, and what its right window begins with, if it gets one."""
-
-    takings: list[Taking]
-    right: Span | None = None
-    right_at: int = 0
-    """Behind how many of the windows that take the row its right one comes."""
+Plan = tuple[list[Taking], Span | None, int]
+"""What becomes of a row, in order: the windows that take it; what its right window begins with, if it gets one; and
+behind how many of the others that one comes.
+"""
 
 
 class SlidingWindows(Spanning):
@@ -93,14 +90,12 @@ class SlidingWindows(Spanning):
         """By segment: the key and the spans that the row at hand has found there."""
 
     async def fold(self, out: list[WindowRow], raw: bytes, key: Any, value: Any, time: int, edge: int) -> None:
+        if self._past(time, edge):
+            return
         size = self._size
-        if time < 0:
-            return
-        if time < edge:
-            self.late(time, time + size)
-            return
         near = self._near(raw, time)
         takings, right, right_at = early(near, time) if time < size else slide(near, time, size)
+        store, step, counting, shows, olds = self.store, self.folding.step, self.folding.counting, self.shows, self.olds
         changes: dict[int, Span | None] = {}
         for number, (start, before, origin) in enumerate(takings):
             if right is not None and number == right_at:
@@ -108,30 +103,40 @@ class SlidingWindows(Spanning):
             if start < edge:
                 self.late(start, start + size)
                 continue
-            new = self._added(key, value, origin)
+            held = None if origin is None else origin[2] if origin[2] is not None else store.value(origin)
+            if held is None:
+                new = self._begun(key, value)
+            else:
+                new = held + 1 if counting else step(key, value, held)
             if self.step_waits:
                 new = await new
             latest = time if before is None or before[1] < time else before[1]
-            changes[start] = None if new is None else self.store.span(start, latest, new)
-            if self.shows:
-                old = self.store.value(before) if self.olds and before is not None else None
+            changes[start] = None if new is None else store.span(start, latest, new)
+            if shows:
+                old = store.value(before) if olds and before is not None else None
                 out.append((self.row, raw + bounds(start, start + size), new, latest, old))
         if right is not None and right_at == len(takings):
             self._split(out, raw, time, right, changes)
         if changes:
             self._write(raw, changes, time)
 
-    def _added(self, key: Any, value: Any, origin: Span | None) -> Any:
-        """What the row makes of a window's content; to be awaited if the step waits."""
+    def _past(self, time: int, edge: int) -> bool:
+        """Whether the row is in no window: it is before the epoch, or all of its windows have closed."""
+        if time < 0:
+            return True
+        if time < edge:
+            self.late(time, time + self._size)
+            return True
+        return False
+
+    def _begun(self, key: Any, value: Any) -> Any:
+        """What the row makes of a window with nothing in it; to be awaited if the step waits."""
         folding = self.folding
-        held = None if origin is None else origin[2] if origin[2] is not None else self.store.value(origin)
         if folding.counting:
-            return 1 if held is None else held + 1
-        if held is None:
-            if folding.initializer is None:
-                return given(value) if self.step_waits else value
-            held = folding.initializer()
-        return folding.step(key, value, held)
+            return 1
+        if folding.initializer is None:
+            return given(value) if self.step_waits else value
+        return folding.step(key, value, folding.initializer())
 
     def _near(self, raw: bytes, time: int) -> Spans:
         """The windows of a key that the row, or the record before it, may be in, and the row's right one; by start.
@@ -146,8 +151,8 @@ class SlidingWindows(Spanning):
         self._read_of = read = {}
         near: Spans = ()
         overlay, find, heads, length = store.logged.overlay, store.logged.find, store.heads, store.length
-        last = min(high, store.newest)
-        for segment in range(low - low % length if low > 0 else 0, last + 1, length):
+        latest, behind = min(high, store.newest), time - self._size
+        for segment in range(latest - latest % length, max(low - length, -1), -length):
             key = (heads.get(segment) or store.head(segment)) + raw
             spans = (overlay.get(key) or find(key))[0]
             read[segment] = key, spans or ()
@@ -155,7 +160,9 @@ class SlidingWindows(Spanning):
                 continue
             if spans[0][0] < low or spans[-1][0] > high:
                 spans = spans[bisect_left(spans, (low,)) : bisect_left(spans, (high + 1,))]
-            near = near + spans if near else spans
+            near = spans + near if near else spans
+            if spans and spans[0][0] < behind:
+                break  # the one that matters of those that end before the row, and all after it
         return near
 
     def _split(
@@ -169,29 +176,41 @@ class SlidingWindows(Spanning):
             out.append((self.row, raw + bounds(start, start + self._size), self.store.value(around), latest, None))
 
     def _write(self, raw: bytes, changes: dict[int, Span | None], time: int) -> None:
-        store, read = self.store, self._read_of
-        length, highest = store.length, max(changes)
+        store, highest = self.store, max(changes)
         if highest > store.newest:
             store.newest = highest
-        oldest = self.oldest()
         if self.closes:
             for start, span in changes.items():
                 if span is not None:
                     self.opened(raw, start)
-        parts: dict[int, dict[int, Span | None]] = {}
-        for start, span in changes.items():
+        oldest = self.oldest()
+        for key, spans in self._placed(raw, changes).items():
+            if spans and spans[0][0] < oldest:
+                del spans[: bisect_left(spans, (oldest,))]
+            store.put(key, tuple(spans), time)
+
+    def _placed(self, raw: bytes, changes: dict[int, Span | None]) -> dict[bytes, list[Any]]:
+        """The windows of all segments with changes, by start; takes the changes."""
+        read, length, take, deletes = self._read_of, self.store.length, changes.pop, None in changes.values()
+        placed: dict[bytes, list[Any]] = {}
+        for key, spans in read.values():
+            left = len(changes)
+            changed = [take(span[0], span) for span in spans]
+            if len(changes) < left:
+                placed[key] = [span for span in changed if span is not None] if deletes else changed
+        for start, span in changes.items():  # the windows that are new
+            if span is None:
+                continue
             segment = start - start % length
-            part = parts.get(segment)
-            if part is None:
-                parts[segment] = {start: span}
-            else:
-                part[start] = span
-        for segment, part in parts.items():
-            found = read.get(segment)
-            if found is None:
-                key = store.key(segment, raw)
-                found = key, store.at(key)
-            store.put(found[0], _merged(found[1], part, oldest), time)
+            key, spans = read.get(segment) or self._unread(segment, raw)
+            if key not in placed:
+                placed[key] = list(spans)
+            insort(placed[key], span)
+        return placed
+
+    def _unread(self, segment: int, raw: bytes) -> tuple[bytes, Spans]:
+        key = self.store.key(segment, raw)
+        return key, self.store.at(key)
 
 
 async def given(value: Any) -> Any:
@@ -216,7 +235,7 @@ def slide(near: Spans, time: int, size: int) -> Plan:
             has_left = True
             takings.append((start, span, span))
             if span[1] >= time:
-                return Plan(takings)  # a record of this moment has made all the windows already
+                return takings, None, 0  # a record of this moment has made all the windows already
             previous = span[1]
         else:
             left, previous = span, span[1]
@@ -230,7 +249,7 @@ def slide(near: Spans, time: int, size: int) -> Plan:
         takings.append((time - size, None, left if common else None))
     # 4
     behind = right is not None and right[1] > time and not has_right
-    return Plan(takings, right if behind else None, len(takings))
+    return takings, right if behind else None, len(takings)
 
 
 def early(near: Spans, time: int) -> Plan:
@@ -249,19 +268,9 @@ def early(near: Spans, time: int) -> Plan:
     if previous is not None and not _begins(near, previous + 1):
         takings.append((previous + 1, None, None))
     takings.append((0, combined, combined))
-    return Plan(takings, around if behind else None, right_at)
+    return takings, around if behind else None, right_at
 
 
 def _begins(near: Spans, start: int) -> bool:
     """Whether a window of that start is there."""
     return start in map(_START, near)
-
-
-def _merged(spans: Spans, changes: dict[int, Span | None], oldest: int) -> Spans:
-    """Windows with changes, by start, without those out of retention."""
-    merged: dict[int, Span | None] = {span[0]: span for span in spans}
-    merged.update(changes)
-    starts = sorted(merged)
-    if starts[0] >= oldest and None not in changes.values():
-        return tuple(map(merged.__getitem__, starts))  # type: ignore[arg-type]
-    return tuple([span for start in starts if start >= oldest and (span := merged[start]) is not None])

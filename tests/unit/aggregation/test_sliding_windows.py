@@ -42,9 +42,9 @@ def test_the_first_record_gets_a_left_window() -> None:
 
 def test_a_record_behind_another_makes_that_ones_right_window_and_begins_with_what_they_share() -> None:
     before = span(90, 100)
-    assert slide((before,), 105, 10).takings == [(101, None, None), (95, None, before)]
-    assert slide((before,), 111, 10).takings == [(101, None, None), (101, None, None)]
-    assert slide((before,), 112, 10).takings == [(102, None, None)]
+    assert slide((before,), 105, 10)[0] == [(101, None, None), (95, None, before)]
+    assert slide((before,), 111, 10)[0] == [(101, None, None), (101, None, None)]
+    assert slide((before,), 112, 10)[0] == [(102, None, None)]
 
 
 def test_a_record_before_others_gets_a_right_window_of_what_is_around_it() -> None:
