@@ -94,7 +94,7 @@ class Sessions(Spanning):
         # 4
         if end > self.store.newest:
             self.store.newest = end
-        self._replace(raw, found, start, end, new, time)
+        self._replace(raw, found, start, end, new)
         if self.shows:
             self._show(out, raw, found, start, end, new)
         elif new is not None:
@@ -139,20 +139,24 @@ class Sessions(Spanning):
         new = folding.step(key, value, aggregate)
         return await new if self.step_waits else new
 
-    def _replace(self, raw: bytes, found: list[Found], start: int, end: int, new: Any, time: int) -> None:
-        """The sessions found go, and the new one comes; None is no session. What is out of retention goes with them."""
+    def _replace(self, raw: bytes, found: list[Found], start: int, end: int, new: Any) -> None:
+        """The sessions found go, and the new one comes; None is no session. What is out of retention goes with them.
+
+        All is written under the end of the new one: the row's own time may be long before that, and changelog records
+        are deleted by their times.
+        """
         store, oldest = self.store, self.oldest()
         segment = end - end % store.length if end > 0 else 0
         target = (store.heads.get(segment) or store.head(segment)) + raw
         span = None if new is None or end < oldest else store.span(start, end, new)
         spans = store.at(target)
         if span is not None and (not spans or (len(spans) == 1 and found and spans[0] is found[0][1])):
-            store.put(target, (span,), time)
+            store.put(target, (span,), end)
         else:
-            store.put(target, _replaced(spans, found, (start, end), span, oldest), time)
+            store.put(target, _replaced(spans, found, (start, end), span, oldest), end)
         for key, gone in found:
             if key != target:
-                store.put(key, tuple(other for other in store.at(key) if other is not gone), time)
+                store.put(key, tuple(other for other in store.at(key) if other is not gone), end)
 
     def _show(self, out: list[WindowRow], raw: bytes, found: list[Found], start: int, end: int, new: Any) -> None:
         """The rows that come of one: what went, and what came."""

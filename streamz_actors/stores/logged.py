@@ -323,9 +323,15 @@ class LoggedStore:
         """Everything under keys before `below` goes at the next commit, together; nobody reads it any longer.
 
         Not at one under way: its offsets are those from before, and a restart would need it again.
-        The changelog is not told: it forgets by time itself. Noting the moment beside it sees to there being a commit.
+        The changelog is not told: `worker/purge` deletes what is that old. Noting the moment beside it sees to there
+        being a commit.
         """
         self._expired = max(self._expired, below)
+
+    @property
+    def erased(self) -> int:
+        """Ms: what lies under earlier times has gone, and no committed state has it any more; 0: nothing has."""
+        return 0 if self._erased == FIRST else int(TIME.unpack(self._erased)[0])
 
     # -- committing
 

@@ -121,7 +121,7 @@ class SpanStore:
         return (logged.overlay.get(key) or logged.find(key))[0] or NONE
 
     def put(self, key: bytes, spans: Spans, time: int) -> None:
-        """Writes them; none deletes. `time` is that of the record that led to it."""
+        """Writes them; none deletes. `time` is not more than a millisecond before that which the key begins with."""
         if spans:
             self.logged.overlay[key] = (spans, None, time)
         else:

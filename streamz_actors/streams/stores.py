@@ -1,5 +1,7 @@
 """Declaring what is kept: a store with a changelog of its own."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from streamz_actors.dataflow.node import Layout, StoreSpec
@@ -8,8 +10,13 @@ from streamz_actors.errors import TopologyError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.streams.naming import checked
 
-DAY: Final = 86_400.0
-"""Seconds."""
+KEPT: Final[Mapping[str, str]] = MappingProxyType(
+    {"cleanup.policy": "compact,delete", "retention.ms": str(2**63 - 1), "retention.bytes": "-1"}
+)
+"""Of the changelog of a store that forgets with time: the broker takes nothing from it by itself. Records have the time
+of their events, and a broker goes by its own clock: of events from years ago it would delete all within minutes. What
+is too old by the events' time is deleted by `worker/purge`, as brokers allow it where `delete` is among the policies.
+"""
 
 
 def checked_standbys(table: str, standby_replicas: int | None) -> int | None:
@@ -35,8 +42,7 @@ def stored(
 ) -> StoreSpec:
     """`<app id>-<name>-changelog` is its changelog, unless there is to be none.
 
-    `retention`, in ms, is that of a store whose keys begin with a time. Its changelog keeps records a day longer: what
-    is restored after a long pause is judged by the stream time restored with it, not by the broker's clock.
+    `retention`, in ms, is that of a store whose keys begin with a time: its changelog is kept as KEPT says.
     """
     checked(name, "table")
     topic = (
@@ -47,7 +53,7 @@ def stored(
             value,
             compacting=True,
             partitions=partitions,
-            retention=None if retention is None else retention / 1_000 + DAY,
+            config={} if retention is None else KEPT,
         )
         if changelog
         else None

@@ -118,7 +118,7 @@ class Listed(ABC):
             if found == key:
                 effects.undo(key, held, logged.put(key, None, time))
             return
-        logged.keep(key, changed, time)
+        logged.keep(key, changed, max(time, moment))  # changelog records are deleted by their times
         effects.undo(key, held, logged.overlay[key])
 
     def _find(self, logged: LoggedStore, raw: bytes, moment: int) -> tuple[bytes | None, Spans, Held]:

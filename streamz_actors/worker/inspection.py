@@ -15,6 +15,7 @@ from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.survey import Survey, known_topics, parts_of
 
 POLICY = "cleanup.policy"
+RETENTION = "retention.ms"
 
 
 def inspect(spec: Spec, there: Survey) -> list[Finding]:
@@ -68,6 +69,8 @@ def _setting(topic: Topic[Any, Any], name: str, setting: str, has: str, wish: st
     message = f"it has {setting}={has}, and would be made with {wish}"
     if topic.internal and setting == POLICY:
         return incompatible(f"topic {name}", f"{message}: what it is to keep is lost or never cleaned up; set it so")
+    if topic.internal and setting == RETENTION:
+        message += ": the broker deletes by its own clock, so of events of long ago it keeps nothing; set it so"
     return note(f"topic {name}", message)
 
 

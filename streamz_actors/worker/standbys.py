@@ -136,6 +136,7 @@ class Standbys:
             logger.warning("%s; copies are made anew", error)
             for task in self.tasks.values():
                 task.begun = False
+            self._reading = {}  # not there again, before it is known where it goes on
             self._due = 0.0
         except TransportError as error:
             logger.warning("copies of tables are not followed for a moment: %s", error)

@@ -161,11 +161,21 @@ async def test_an_internal_topic_that_deletes_what_it_is_to_keep_is_incompatible
     assert "shop-totals-changelog: it has cleanup.policy=delete, and would be made with compact" in found
 
 
-async def test_another_retention_is_noted(kafka: Lasting) -> None:
+async def test_a_changelog_that_former_releases_left_to_the_brokers_clock_is_noted(kafka: Lasting) -> None:
+    former = {"cleanup.policy": "compact,delete", "retention.ms": "86460000"}
+    await kafka.admin.create([TopicSpec("shop-counts-changelog", 4, None, former)])
     await start(kafka, release(counted(Tumbling(60))))
-    (found,) = await check(kafka, release(counted(Tumbling(60, grace=3_600))))
+    (found,) = [one for one in await check(kafka, release(counted(Tumbling(60)))) if "retention.ms" in one.message]
     assert (found.severity, found.subject) == (Severity.NOTE, "topic shop-counts-changelog")
-    assert found.message == "it has retention.ms=86460000, and would be made with 90060000"
+    assert found.message == (
+        "it has retention.ms=86460000, and would be made with 9223372036854775807: the broker deletes by its own "
+        "clock, so of events of long ago it keeps nothing; set it so"
+    )
+
+
+async def test_another_grace_changes_nothing_of_the_changelog(kafka: Lasting) -> None:
+    await start(kafka, release(counted(Tumbling(60))))
+    assert not await check(kafka, release(counted(Tumbling(60, grace=3_600))))
 
 
 async def test_offsets_of_topics_that_are_not_read_any_more_and_topics_that_are_new(kafka: Lasting) -> None:
