@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from streamz_actors.clock import SystemClock
+from streamz_actors.errors import OffsetOutOfRange
 from streamz_actors.transport.abc import RawBatch
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.standbys import Standbys
@@ -101,5 +102,58 @@ async def test_a_copy_that_goes_while_another_is_written_is_not_written_any_more
     again.cancel()
     assert not following.done()
     assert (first.written[-1], second.written) == (1, [0])
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+class Moving(Broker):
+    """A broker whose logs begin elsewhere by the time they are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begin, self.positions = 0, dict[TopicPartition, int]()
+        self.polls = 0
+
+    async def beginning_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        found = dict.fromkeys(places, self.begin)
+        self.begin = 1
+        return found
+
+    async def end_offsets(self, places: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        return dict.fromkeys(places, 2)
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.positions = dict(positions)
+
+    async def poll(self, timeout: float) -> list[RawBatch]:
+        self.polls += 1
+        assert self.polls < 10, "it asks again and again for what is gone"
+        gone = {place: at for place, at in self.positions.items() if at < self.begin}
+        if gone:
+            raise OffsetOutOfRange("gone", gone)
+        if self.positions == {FIRST: 2}:
+            self.asked_again.set()
+            await asyncio.Event().wait()
+        self.positions[FIRST] = 2
+        return [RawBatch(*FIRST, [b"key"], [b"value"], [0], range(1, 2), None, 2)]
+
+
+async def test_a_copy_whose_log_begins_elsewhere_meanwhile_goes_on_from_there() -> None:
+    broker: Any = Moving()
+
+    async def nothing() -> None:
+        pass
+
+    standbys = Standbys(
+        broker, SystemClock(), lambda: None, lambda: False, lambda: False, nothing, committed_only=True, patience=1.0
+    )
+    copy: Any = Copy(FIRST)
+    copy.begin = lambda begins, ends: vars(copy).update(begun=True, taken=max(copy.taken, begins[FIRST]))
+    standbys.add(copy)
+    following = asyncio.create_task(standbys.follow())
+    again = asyncio.create_task(broker.asked_again.wait())
+    await asyncio.wait({following, again}, return_when=asyncio.FIRST_COMPLETED)
+    again.cancel()
+    assert (copy.taken, copy.written[-1], following.done()) == (2, 2, False)
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
