@@ -107,5 +107,7 @@ def test_segments_go_once_all_of_them_is_too_old() -> None:
     assert len(list(logged.store.scan())) == 3
     segments.expire(900_000)
     logged.note(900_000)
+    assert logged.erased == 0
     committed(logged)
+    assert logged.erased == 300_000
     assert [key_of(key) for key, _ in logged.store.scan(b"\x00")] == [b"k300000"]
