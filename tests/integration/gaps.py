@@ -37,11 +37,11 @@ class Gaps:
 
 
 @asynccontextmanager
-async def gaps_of(kafka: Transport, topic: str) -> AsyncIterator[Gaps]:
-    """Watches a topic from its present end while the block runs."""
+async def gaps_of(kafka: Transport, topic: str, *, committed: bool = False) -> AsyncIterator[Gaps]:
+    """Watches a topic from its present end while the block runs; with `committed` only what is committed."""
     info = (await kafka.admin.describe([topic]))[topic]
     places = [TopicPartition(topic, number) for number in range(info.partitions)]
-    reader = kafka.reader()
+    reader = kafka.reader(read_committed=committed)
     await reader.start()
     reader.assign(await kafka.admin.end_offsets(places))
     gaps = Gaps()

@@ -34,27 +34,32 @@ async def nothing_stepped(kafka: Transport) -> None:
     await kafka.admin.create([TopicSpec(name, PARTITIONS, None, FOREVER) for name in ("steps", "passed")])
 
 
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
 @pytest.mark.parametrize("instance", ["", "stepping"], ids=["members that leave", "members that keep their places"])
 async def test_a_rolling_restart_of_three_loses_repeats_and_reorders_nothing(
-    kafka: Transport, kafka_url: str, tmp_path: Path, instance: str
+    kafka: Transport, kafka_url: str, tmp_path: Path, instance: str, guarantee: str
 ) -> None:
     environment = SETTINGS | {
         "STREAMZ_BROKER": kafka_url,
         "STREAMZ_DATA_DIR": str(tmp_path / "state"),
         "STREAMZ_SESSION_TIMEOUT": "30",
         "STREAMZ_GROUP_INSTANCE_ID": instance,
+        "STREAMZ_PROCESSING_GUARANTEE": guarantee,
     }
+    exact = guarantee == "exactly_once"
+    if exact:
+        environment["STREAMZ_COMMIT_INTERVAL"] = "0.1"
     command = ("streamz_actors", "-A", APP, "worker", "--processes", "3")
     with process(tmp_path / "out.log", *command, **environment) as child:
         await asyncio.to_thread(child.until_it_says, "ready: 3 processes")
-        async with steady_load(kafka) as load, gaps_of(kafka, "passed") as gaps:
+        async with steady_load(kafka) as load, gaps_of(kafka, "passed", committed=exact) as gaps:
             await work_on(kafka, child)
             quiet = str(gaps)
             gaps.begin()
             child.popen.send_signal(signal.SIGHUP)
             await asyncio.to_thread(child.until_it_says, "rolled: 3 processes have been replaced", 120)
             await work_on(kafka, child)
-            logger.info("before: %s; rolled: %s", quiet, gaps)
+            logger.info("%s; before: %s; rolled: %s", guarantee, quiet, gaps)
         await until_all_is_done(kafka, child)
         child.popen.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(child.wait) == 0
