@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamz_actors.clock import Clock
-from streamz_actors.dataflow.context import Collector, Link, aside, running_inside, sending
+from streamz_actors.dataflow.context import Collector, Link, Refused, aside, running_inside, sending
 from streamz_actors.query.anywhere import Queries
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tasks.commit import Watcher, unwatched
@@ -108,5 +108,7 @@ class Running:
     async def question(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
         return await self.worker.questions.ask()
 
-    def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
-        self.worker.questions.answer(topic, correlation, value, headers)
+    def answer(
+        self, topic: str, correlation: bytes, value: bytes | None, headers: Headers, refused: Refused
+    ) -> None:
+        self.worker.questions.answer(topic, correlation, value, headers, refused)

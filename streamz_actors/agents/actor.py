@@ -10,8 +10,10 @@ waiting ──event──▶ handling ──next asked for──▶ done ──�
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from streamz_actors.agents.columns import RefusedOf
 from streamz_actors.agents.lane import Lane
 from streamz_actors.agents.outbox import Outbox
 from streamz_actors.agents.replies import Asked, asked
@@ -20,7 +22,7 @@ from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Context, current, sending
 from streamz_actors.dataflow.node import Place
 from streamz_actors.dataflow.policies import Final, Policy, Retry
-from streamz_actors.errors import StreamzError, UsageError
+from streamz_actors.errors import ProduceError, StreamzError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,25 @@ class Behaviour:
     function: Callable[[AgentStream[Any, Any]], Any]
     on_error: Policy
     supervisor: str
-    answer: Callable[[Asked, Any, BaseException | None], None]
-    """Sends the reply to an event that asked for one."""
+    answer: Callable[[Asked, Any, BaseException | None, Callable[[ProduceError], None]], None]
+    """Sends the reply to an event that asked for one. The function is told if the broker refuses it for what it says.
+    """
 
 
 class Actor:
     """Runs until it is cancelled, or until it has told its place that the worker must stop."""
 
-    def __init__(self, behaviour: Behaviour, place: Place, lane: Lane, outbox: Outbox, context: Context) -> None:
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        place: Place,
+        lane: Lane,
+        outbox: Outbox,
+        context: Context,
+        refused: RefusedOf,
+    ) -> None:
         self._behaviour, self._place, self._lane, self._outbox, self._context = behaviour, place, lane, outbox, context
+        self._refused = refused
         self._followed = any(state.followed for state in context.states.values())
 
     async def run(self) -> None:
@@ -132,7 +144,8 @@ class Actor:
             for row in rows:
                 request = asked(batch.headers[row])
                 if request is not None:
-                    self._behaviour.answer(request, self._outbox.first, error)
+                    refused = partial(self._refused, batch, row)
+                    self._behaviour.answer(request, self._outbox.first, error, refused)
 
     def _undo(self) -> None:
         context = self._context

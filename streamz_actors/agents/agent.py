@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -16,12 +17,14 @@ from streamz_actors.dataflow.node import Node, Place
 from streamz_actors.dataflow.policies import DeadLetter, Fail, Policy, Retry, Skip
 from streamz_actors.dataflow.topics import Topic
 from streamz_actors.dataflow.topology import TopologyBuilder
-from streamz_actors.errors import TopologyError, UsageError
+from streamz_actors.errors import ProduceError, TopologyError, UsageError
 from streamz_actors.serde.schema import Schema, schema_for
 from streamz_actors.serde.traits import without_none
 from streamz_actors.streams.inference import common, schema_of
 from streamz_actors.streams.stream import GroupedStream, Stream, source_stream
 from streamz_actors.types import RecordMetadata
+
+logger = logging.getLogger("streamz_actors.agents")
 
 V = TypeVar("V")
 Derived = Topic[Any, Any] | Stream[Any, Any] | GroupedStream[Any, Any]
@@ -285,9 +288,24 @@ class Agent(Generic[V]):
             for task in asking:
                 task.cancel()
 
-    def _answer(self, request: Asked, value: Any, error: BaseException | None) -> None:
-        raw, headers = answer_record(self._reply, value, error)
-        self._builder.link.get("answering").answer(request.topic, request.correlation, raw, headers)
+    def _answer(
+        self, request: Asked, value: Any, error: BaseException | None, refused: Callable[[ProduceError], None]
+    ) -> None:
+        """Whoever asked hears as well if the answer is refused. That nobody is there any more is no failure."""
+        runtime = self._builder.link.get("answering")
+
+        def lost(row: int, why: ProduceError) -> None:
+            logger.warning("agent %r: an answer was not delivered: %s", self.name, why)
+
+        def instead(row: int, why: ProduceError) -> None:
+            if why.lasting:
+                lost(row, why)
+                return
+            runtime.answer(request.topic, request.correlation, *answer_record(self._reply, None, why), lost)
+            refused(why)
+
+        answer = answer_record(self._reply, value, error)
+        runtime.answer(request.topic, request.correlation, *answer, lost if error is not None else instead)
 
 
 def yielded(function: Callable[..., Any]) -> Any:

@@ -3,20 +3,25 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
+from streamz_actors.agents.sources import Sources
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.event import Out
 from streamz_actors.dataflow.limits import Encode, keyless
 from streamz_actors.dataflow.topics import Topic, header_tuple
-from streamz_actors.errors import UsageError
+from streamz_actors.errors import ProduceError, UsageError
 from streamz_actors.serde.schema import Schema
 from streamz_actors.types import Headers
 
 NUMBERS: Final = frozenset({int, float, bool})
 """Types of values that are never too large."""
+
+RefusedOf = Callable[[Batch, int, ProduceError], None]
+"""What is done about a record that the broker has refused, given the row of a batch that it came of."""
 
 
 class Columns(ABC):
@@ -32,6 +37,7 @@ class Columns(ABC):
         self.timestamps: list[int] = []
         self.headers: list[Headers] | None = None
         """None as long as no row has any."""
+        self._sources = Sources()
 
     def takes_keys(self, batch: Batch) -> bool:
         """Whether the batch's keys leave as they came."""
@@ -57,6 +63,7 @@ class Columns(ABC):
         self.keys += map(batch.raw_keys.__getitem__, rows)
         self.values += values
         self.timestamps += map(batch.timestamps.__getitem__, rows)
+        self._sources.add(batch, rows)
         if self.headers is not None:
             self.headers += [()] * len(rows)
 
@@ -68,6 +75,7 @@ class Columns(ABC):
         else:
             self.keys.append(self._encode_key(batch.key_at(index)))
         self.timestamps.append(batch.timestamps[index])
+        self._sources.add(batch, (index,))
         if self.headers is not None:
             self.headers.append(())
 
@@ -82,6 +90,7 @@ class Columns(ABC):
             self.values.append(self._encode(out.value))
             self.keys.append(self._encode_key(out.key))
             self.timestamps.append(batch.timestamps[index])
+            self._sources.add(batch, (index,))
             if self.headers is not None:
                 self.headers.append(())
         if out.timestamp is not None:
@@ -91,6 +100,7 @@ class Columns(ABC):
 
     def cut(self, rows: int) -> None:
         """Drops all but the first `rows`."""
+        self._sources.cut(rows)
         for column in (self.keys, self.values, self.timestamps, self.headers):
             if column is not None:
                 del column[rows:]
@@ -111,11 +121,11 @@ class Columns(ABC):
 
 
 class TopicColumns(Columns):
-    """Rows on their way to one topic."""
+    """Rows on their way to one topic. `refused` is told which row of a batch one came of that the broker refused."""
 
-    def __init__(self, topic: Topic[Any, Any], collector: Collector) -> None:
+    def __init__(self, topic: Topic[Any, Any], collector: Collector, refused: RefusedOf) -> None:
         super().__init__(topic.key_schema, topic.value_schema)
-        self._name, self._collector, self._limits = topic.name, collector, topic.limits
+        self._name, self._collector, self._limits, self._tell = topic.name, collector, topic.limits, refused
         if topic.value_schema.type not in NUMBERS:
             self._encode = topic.limits.checked(self._encode)
 
@@ -132,7 +142,11 @@ class TopicColumns(Columns):
             raise keyless()
 
     def flush(self, rows: int) -> None:
-        self._collector.add(self._name, *self._first(rows))
+        refused = partial(self._refused, self._sources.first(rows))
+        self._collector.add(self._name, *self._first(rows), refused)
+
+    def _refused(self, sources: Sources, row: int, error: ProduceError) -> None:
+        self._tell(*sources[row], error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,22 +167,11 @@ class GivenColumns(Columns):
     def __init__(self, given: Given, give: Callable[[Batch], None]) -> None:
         super().__init__(given.key_schema, given.value_schema)
         self._given, self._give = given, give
-        self._sources: list[tuple[Batch, int]] = []
-
-    def extend(self, batch: Batch, rows: Sequence[int], values: Sequence[bytes | None]) -> None:
-        super().extend(batch, rows, values)
-        self._sources += [(batch, row) for row in rows]
-
-    def put(self, batch: Batch, index: int, value: Any) -> None:
-        super().put(batch, index, value)
-        self._sources.append((batch, index))
 
     def put_out(self, batch: Batch, index: int, out: Out[Any]) -> None:
         if out.key is not None and not self._given.rekeyed:
             self._check_key(batch, index, out.key)
         super().put_out(batch, index, out)
-        if len(self._sources) < len(self.timestamps):  # else `put` has noted it
-            self._sources.append((batch, index))
 
     def _check_key(self, batch: Batch, index: int, key: Any) -> None:
         """Raises UsageError for another key than the event's: its row would be in the wrong partition."""
@@ -178,13 +181,8 @@ class GivenColumns(Columns):
                 f"the stream of its yields is declared, so that what goes by key goes through a repartition topic"
             )
 
-    def cut(self, rows: int) -> None:
-        super().cut(rows)
-        del self._sources[rows:]
-
     def flush(self, rows: int) -> None:
-        sources = self._sources[:rows]
-        del self._sources[:rows]
+        sources = self._sources.first(rows)
         keys, values, timestamps, headers = self._first(rows)
         start = 0
         for origin, group in groupby(sources, key=lambda source: source[0].origin):

@@ -11,6 +11,7 @@ from streamz_actors.agents.channel import Channel
 from streamz_actors.agents.columns import Given, GivenColumns
 from streamz_actors.agents.lane import Lane
 from streamz_actors.agents.outbox import Call, Outbox
+from streamz_actors.agents.refusals import Refusals
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Context
 from streamz_actors.dataflow.node import Leg, Operator, Place
@@ -43,6 +44,7 @@ class Inbox(Operator, Leg):
         self._lanes = tuple(Lane(place.wake, self._passed) for _ in range(concurrency))
         self.width = concurrency
         self._unfinished = 0
+        self._refusals = Refusals(f"agent {behaviour.name!r}", behaviour.on_error, place)
         for lane in self._lanes:
             lane.eager = eager
         self._given = given
@@ -73,15 +75,16 @@ class Inbox(Operator, Leg):
 
     def _actor(self, lane: Lane) -> Actor:
         place = self._place
-        context = Context(f"agent {self._behaviour.name!r}", place.partition, self._states, place.late)
+        judge = self._refusals.judge
+        context = Context(f"agent {self._behaviour.name!r}", place.partition, self._states, place.late, judge)
 
         def in_hand() -> tuple[Batch, int] | None:
             return (context.batch, context.index) if lane.busy and context.batch is not None else None
 
         given = None if self._given is None else GivenColumns(self._given, self._give)
-        outbox = Outbox(self._topics, self._calls, self._channels, place.collector, in_hand, given)
+        outbox = Outbox(self._topics, self._calls, self._channels, place.collector, in_hand, judge, given)
         self._outboxes.append(outbox)
-        return Actor(self._behaviour, place, lane, outbox, context)
+        return Actor(self._behaviour, place, lane, outbox, context, judge)
 
     def _give(self, batch: Batch) -> None:
         self._waiting.append(batch)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from streamz_actors.agents.channel import Channel
-from streamz_actors.agents.columns import Columns, GivenColumns, TopicColumns
+from streamz_actors.agents.columns import Columns, GivenColumns, RefusedOf, TopicColumns
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.context import Collector
 from streamz_actors.dataflow.event import Out
@@ -37,10 +37,11 @@ class Outbox:
         channels: tuple[Channel[Any], ...],
         collector: Collector,
         in_hand: InHand,
+        refused: RefusedOf,
         given: GivenColumns | None = None,
     ) -> None:
         """`given`: what the operators behind the agent get."""
-        columns: tuple[Columns, ...] = tuple(TopicColumns(topic, collector) for topic in topics)
+        columns: tuple[Columns, ...] = tuple(TopicColumns(topic, collector, refused) for topic in topics)
         self._columns = columns if given is None else (*columns, given)
         self._calls, self._channels = calls, channels
         self._in_hand = in_hand

@@ -42,8 +42,9 @@ class Collector(Protocol):
         timestamp: int,
         headers: Headers = (),
         partition: int | None = None,
+        refused: Refused | None = None,
     ) -> "asyncio.Future[RecordMetadata]":
-        """One record, and a future of where it ended up."""
+        """One record, and a future of where it ended up. `refused` is told if it is and nobody looks at the future."""
         ...
 
 
@@ -76,7 +77,9 @@ class Runtime(Protocol):
         """Headers for a record that asks for an answer, and the future of the answer's bytes."""
         ...
 
-    def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
+    def answer(
+        self, topic: str, correlation: bytes, value: bytes | None, headers: Headers, refused: Refused
+    ) -> None:
         """Sends an answer to who asked."""
         ...
 
@@ -121,7 +124,7 @@ Undo = tuple[Any, bytes, Any, Any]
 class Context:
     """What one actor is working on. Set once per actor; only `batch`, `index` and `journal` move."""
 
-    __slots__ = ("batch", "index", "journal", "late", "name", "partition", "states")
+    __slots__ = ("_judge", "batch", "index", "journal", "late", "name", "partition", "states")
 
     def __init__(
         self,
@@ -129,9 +132,11 @@ class Context:
         partition: int,
         states: Mapping[str, Any],
         late: Callable[[Late], None] = lambda record: None,
+        judge: Callable[[Batch, int, ProduceError], None] | None = None,
     ) -> None:
-        """`late` is told of writes that come too late for their windows."""
-        self.name, self.partition, self.states, self.late = name, partition, states, late
+        """`late` is told of writes that come too late for their windows, `judge` of refused records that came of a row.
+        """
+        self.name, self.partition, self.states, self.late, self._judge = name, partition, states, late, judge
         self.batch: Batch | None = None
         self.index = 0
         self.journal: list[Undo] = []
@@ -141,6 +146,13 @@ class Context:
         if batch is None:
             raise NotInHandler(f"{self.name} has no current event")
         return event_of(batch, index)
+
+    def refused(self) -> Refused | None:
+        """What is done about a record that is sent now, should it be refused."""
+        judge, batch, index = self._judge, self.batch, self.index
+        if judge is None or batch is None:
+            return None
+        return lambda _, error: judge(batch, index, error)
 
     @property
     def timestamp(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, Literal, TypeVar, get_args
 
-from streamz_actors.dataflow.context import Link
+from streamz_actors.dataflow.context import Link, current
 from streamz_actors.dataflow.limits import UNLIMITED, Limits
 from streamz_actors.dataflow.policies import Final, checked_last
 from streamz_actors.errors import TopologyError
@@ -110,7 +110,12 @@ class Topic(Generic[K, V]):
         timestamp: int | None = None,
         headers: HeadersLike = None,
     ) -> "asyncio.Future[RecordMetadata]":
-        """As `send`, from code that cannot await; the record leaves at the end of the loop's turn."""
+        """As `send`, from code that cannot await; the record leaves at the end of the loop's turn.
+
+        If the broker refuses it and nobody looks at the future, the policy of the event at hand decides; where there is
+        none the worker stops.
+        """
+        context = current.get()
         runtime = self.link.get(f"sending to topic {self.name!r}")
         return runtime.collector.send(
             self.name,
@@ -119,6 +124,7 @@ class Topic(Generic[K, V]):
             runtime.clock.now() if timestamp is None else timestamp,
             header_tuple(headers),
             partition,
+            None if context is None else context.refused(),
         )
 
     def __str__(self) -> str:

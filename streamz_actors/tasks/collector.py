@@ -120,7 +120,8 @@ class RecordCollector(Collector):
         self._outstanding = 0
         self._deliveries: set[asyncio.Future[Delivery]] = set()
         self._turn = 0
-        self._refused: list[asyncio.Future[RecordMetadata]] = []
+        self._refused: list[tuple[asyncio.Future[RecordMetadata], Callable[[], None]]] = []
+        """Futures that have failed, and what is done if nobody looks at one."""
         self._unforgiven: list[ProduceError] = []
         """Refusals since the last `drain`."""
         self._letters: set[asyncio.Future[Delivery]] = set()
@@ -198,6 +199,7 @@ class RecordCollector(Collector):
         timestamp: int,
         headers: Headers = (),
         partition: int | None = None,
+        refused: Refused | None = None,
     ) -> "asyncio.Future[RecordMetadata]":
         count = self.partitions(topic)
         if partition is None:
@@ -207,7 +209,7 @@ class RecordCollector(Collector):
         columns = self._columns(topic, partition)
         future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         columns.waiters.append((len(columns.timestamps), future))
-        columns.owned(None, None).extend((key,), (value,), (timestamp,), (headers,) if headers else None)
+        columns.owned(None, refused).extend((key,), (value,), (timestamp,), (headers,) if headers else None)
         return future
 
     def log(
@@ -282,7 +284,7 @@ class RecordCollector(Collector):
                 continue
             if error is not None:
                 waiter.set_exception(error)
-                self._refused.append(waiter)
+                self._refused.append((waiter, partial(self._fail, error)))
             else:
                 delivery = future.result()
                 waiter.set_result(
@@ -299,7 +301,7 @@ class RecordCollector(Collector):
                 continue
             if row in error.rows:
                 waiter.set_exception(error)
-                self._refused.append(waiter)
+                self._refused.append((waiter, partial(self._tell, columns, row, error)))
             else:
                 stamp = columns.timestamps[row]
                 waiter.set_result(RecordMetadata(delivery.topic, delivery.partition, delivery.offset(row), stamp))
@@ -368,10 +370,10 @@ class RecordCollector(Collector):
             self.flush()
         if self._deliveries:
             await asyncio.wait(self._deliveries)
-        while self._letters:
-            await asyncio.wait(self._letters)
         if self._refused:
             await self._see_refused()
+        while self._letters:
+            await asyncio.wait(self._letters)
         if self.failure is not None:
             raise self.failure
         unforgiven, self._unforgiven = self._unforgiven, []
@@ -379,12 +381,13 @@ class RecordCollector(Collector):
             self._producer.forgive(error)
 
     async def _see_refused(self) -> None:
-        """A refused record is the affair of whoever looks at its future; one that nobody looks at is ours."""
+        """A refused record is the affair of whoever looks at its future; else it is its event's, or the worker's."""
         await asyncio.sleep(0)
         refused, self._refused = self._refused, []
-        for waiter in refused:
+        for waiter, unseen in refused:
             if waiter._log_traceback and self.failure is None:  # what asyncio itself goes by: nobody has asked yet
-                self.failure = waiter.exception()
+                waiter.exception()
+                unseen()
 
 
 def _stop(row: int, error: ProduceError) -> None:

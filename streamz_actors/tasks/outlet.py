@@ -51,9 +51,10 @@ class Outlet(Collector):
         timestamp: int,
         headers: Headers = (),
         partition: int | None = None,
+        refused: Refused | None = None,
     ) -> "asyncio.Future[RecordMetadata]":
         if self._kept is None:
-            return self._collector.send(topic, key, value, timestamp, headers, partition)
+            return self._collector.send(topic, key, value, timestamp, headers, partition, refused)
         waiter: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
         if self._closed:
             waiter.cancel()
@@ -62,7 +63,7 @@ class Outlet(Collector):
 
         def send() -> None:
             try:
-                sent = self._collector.send(topic, key, value, timestamp, headers, partition)
+                sent = self._collector.send(topic, key, value, timestamp, headers, partition, refused)
             except ProduceError as error:
                 waiter.set_exception(error)
             else:

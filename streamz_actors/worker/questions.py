@@ -6,7 +6,7 @@ import logging
 from streamz_actors.agents.replies import Replies
 from streamz_actors.clock import Clock
 from streamz_actors.concurrency import Background
-from streamz_actors.dataflow.context import sending
+from streamz_actors.dataflow.context import Refused, sending
 from streamz_actors.errors import UsageError
 from streamz_actors.tasks.collector import RecordCollector
 from streamz_actors.transport.abc import Reader, TopicSpec, Transport
@@ -80,13 +80,16 @@ class Questions:
                     if key is not None:
                         self._replies.deliver(key, raw.values[index], headers)
 
-    def answer(self, topic: str, correlation: bytes, value: bytes | None, headers: Headers) -> None:
+    def answer(
+        self, topic: str, correlation: bytes, value: bytes | None, headers: Headers, refused: Refused
+    ) -> None:
         """To this process at once, to another through its reply topic; out of a transaction always through that."""
         if topic == self._replies.topic and not self._transacted:
             self._replies.deliver(correlation, value, headers)
             return
         self._counts.setdefault(topic, 1)
-        (sending.get() or self._collector).add(topic, [correlation], [value], [self._clock.now()], [headers])
+        collector = sending.get() or self._collector
+        collector.add(topic, [correlation], [value], [self._clock.now()], [headers], refused)
 
     async def close(self) -> None:
         """Removes the reply topic, if there is one."""

@@ -11,7 +11,7 @@ from streamz_actors.agents.outbox import Outbox
 from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.context import Refused
 from streamz_actors.dataflow.topics import Topic
-from streamz_actors.errors import EncodeError
+from streamz_actors.errors import EncodeError, ProduceError
 from streamz_actors.types import Headers, RecordMetadata, TopicPartition
 
 SPACED = b'{ "amount": 1 }'
@@ -33,6 +33,11 @@ class Taken:
         self.values: list[bytes | None] = []
         self.timestamps: list[int] = []
         self.headers: list[Sequence[Headers] | None] = []
+        self.refused: list[Refused | None] = []
+        self.noted: list[tuple[int, int]] = []
+
+    def note(self, batch: Batch, row: int, error: ProduceError) -> None:
+        self.noted.append((batch.offsets[row], row))
 
     def partitions(self, topic: str) -> int:
         return 1
@@ -50,6 +55,7 @@ class Taken:
         self.values += values
         self.timestamps += timestamps
         self.headers.append(headers)
+        self.refused.append(refused)
 
     def send(self, *args: Any, **kwargs: Any) -> "asyncio.Future[RecordMetadata]":
         raise AssertionError("not by an outbox")
@@ -83,7 +89,7 @@ class Hand:
 
 def outbox(*topics: Topic[Any, Any], hand: Hand | None = None) -> tuple[Outbox, Taken]:
     taken = Taken()
-    return Outbox(topics, (), (), taken, hand or Hand()), taken
+    return Outbox(topics, (), (), taken, hand or Hand(), taken.note), taken
 
 
 async def test_the_event_s_own_value_leaves_as_it_came_if_nobody_can_have_changed_it() -> None:
@@ -180,3 +186,23 @@ async def test_a_failed_event_takes_back_what_passed_and_what_did_not(flushes: b
     hand.row = None
     out.flush()
     assert taken.keys == [b"a", b"b"]
+
+
+async def test_whoever_is_told_of_a_refused_record_hears_of_its_event() -> None:
+    hand = Hand()
+    out, taken = outbox(of := topic(Loose), hand=hand)
+    first, second = batch(of), batch(of)
+    out.put(first, 0, Loose(1))
+    out.put(first, 2, Loose(2))
+    out.put(second, 1, Out(Loose(3), key="other"))
+    hand.row = (second, 1)
+    out.flush()
+    hand.row = None
+    out.flush()
+    sent, rest = taken.refused
+    assert sent is not None
+    assert rest is not None
+    error = ProduceError("too large", {1: "too large"})
+    sent(1, error)
+    rest(0, error)
+    assert taken.noted == [(2, 2), (1, 1)]

@@ -83,6 +83,7 @@ class FakeCollector:
         timestamp: int,
         headers: Headers = (),
         partition: int | None = None,
+        refused: Refused | None = None,
     ) -> "asyncio.Future[RecordMetadata]":
         raise AssertionError("operators send in batches")
 
