@@ -1,8 +1,8 @@
 """The flights under chaos: whole days of the year 2013, some dozen seconds for each, against what SQL makes of them.
 
-Times of events stand for nothing here, as one worker may be gone while others go on: no flight may count as late
-(FLIGHTS_GRACE), and departures wait for the weather reports before them (`max_task_idle`). So no day ever ends, and its
-worst routes, which are told then, are not looked at.
+Times of events say little here, as one worker may be gone while others go on: no flight may count as late for that
+(FLIGHTS_GRACE), and departures wait for the weather reports before them (`max_task_idle`). So days end weeks later, if
+at all, and their worst routes, which are told then, are not looked at.
 """
 
 import asyncio
@@ -39,8 +39,10 @@ PACE = 12
 
 PAUSE = 1 / 12
 DISORDER = 30
-GRACE = 150_000
-"""Hours: 17 years. Changelogs of windows forget by the broker's clock, and the flights are of 2013."""
+GRACE = 720
+"""Hours: 30 days, which are fed in some six minutes: more than any worker is gone for. In long campaigns windows go,
+and their changelog records.
+"""
 
 DAYS = 200
 """So many there are at the most: some 45 minutes of load."""
