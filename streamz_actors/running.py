@@ -49,6 +49,7 @@ class Running:
         self._link = link
         self._ticking = ticking
         self._bounded = Bounded(self.worker) if bounded else None
+        self.worker.reaching.patient = not bounded
 
     async def run(self) -> None:
         """Its whole life. Raises what made it fail."""

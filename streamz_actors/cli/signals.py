@@ -1,4 +1,4 @@
-"""Signals: the first that ends asks a worker to finish, the second ends the process at once; SIGHUP rolls."""
+"""Signals: the first that ends asks a worker to finish, the second ends the process at once; SIGHUP asks, or rolls."""
 
 import asyncio
 import logging
@@ -43,17 +43,43 @@ def stop_on_signals(stop: Callable[[], None], kill: Callable[[], None] = lambda:
 
 
 @contextmanager
-def roll_on_hangup(roll: Callable[[], None], stop: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, SIGHUP calls `roll` in the running loop; `stop` if it comes because the terminal is gone.
-
-    Where the signal was to be ignored (nohup), it is.
+def stop_on_hangup(stop: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, SIGHUP calls `stop` in the running loop, once: shells and terminals may send several, and
+    service managers one behind a SIGTERM. None of them is taken for the second signal that ends at once.
     """
-    loop = asyncio.get_running_loop()
+    asked = False
+
+    def first() -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            logger.info("stopping, for SIGHUP has come: finishing what is in hand")
+            stop()
+
+    with _on_hangup(first):
+        yield
+
+
+@contextmanager
+def roll_on_hangup(roll: Callable[[], None], stop: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, SIGHUP calls `roll` in the running loop; `stop` if it comes as the terminal is gone."""
     at_terminal = sys.stderr.isatty()
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def called() -> None:
         gone = at_terminal and not sys.stderr.isatty()
-        loop.call_soon_threadsafe(stop if gone else roll)
+        (stop if gone else roll)()
+
+    with _on_hangup(called):
+        yield
+
+
+@contextmanager
+def _on_hangup(call: Callable[[], None]) -> Iterator[None]:
+    """Where the signal was to be ignored (nohup), it is."""
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
 
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     with _handled({} if ignored else {signal.SIGHUP: handle}):

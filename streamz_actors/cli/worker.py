@@ -17,7 +17,7 @@ from streamz_actors.cli.options import settings_options
 from streamz_actors.cli.processes import supervise
 from streamz_actors.cli.progress import Audience, People
 from streamz_actors.cli.session import Session, pass_session
-from streamz_actors.cli.signals import stop_on_signals
+from streamz_actors.cli.signals import stop_on_hangup, stop_on_signals
 from streamz_actors.config import Settings
 from streamz_actors.telemetry.logs import setup
 from streamz_actors.worker.worker import Worker
@@ -51,8 +51,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def worker(session: Session, overrides: dict[str, str], log_level: str, fast_loop: bool, processes: int) -> None:
     """Run a worker until it is stopped.
 
-    SIGINT (Ctrl-C) and SIGTERM let it finish what is in hand, commit and leave; a second one ends it at once. SIGHUP
-    to a supervisor replaces its processes one after the other.
+    SIGINT (Ctrl-C) and SIGTERM let it finish what is in hand, commit and leave; a second one ends it at once. SIGHUP,
+    as of a closed terminal, does what the first does (under nohup it is ignored). A supervisor that gets it replaces
+    its processes one after the other.
+
+    While no broker answers at its start, it waits for one: it tries every few seconds, and says why it has not begun.
     """
     seat = Seat.taken()
     if seat is not None:
@@ -70,7 +73,10 @@ def worker(session: Session, overrides: dict[str, str], log_level: str, fast_loo
 @_options
 @pass_session
 def run(session: Session, overrides: dict[str, str], log_level: str, fast_loop: bool, bounded: bool) -> None:
-    """Run a worker; with --bounded until everything that the topics hold now is done."""
+    """Run a worker; with --bounded until everything that the topics hold now is done.
+
+    A bounded run ends with an error if no broker answers.
+    """
     _serve(session, overrides, log_level, fast_loop=fast_loop, bounded=bounded)
 
 
@@ -114,7 +120,7 @@ async def _work(
         if child is not None:
             child.dismiss()
 
-    with stop_on_signals(stop):
+    with stop_on_signals(stop), stop_on_hangup(stop):
         ready = asyncio.create_task(running.ready(), name="ready")
         telling = asyncio.create_task(_tell(audience, settings, running.worker, ready), name="start")
         following = None if child is None else asyncio.create_task(child.follow(stop), name="supervisor")

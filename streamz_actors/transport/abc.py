@@ -325,7 +325,7 @@ class Transport(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Raises BrokerUnavailable, naming the address, if the cluster cannot be reached."""
+        """Raises BrokerUnavailable, naming the address, if no broker can be reached; then it may be called again."""
 
     @abstractmethod
     async def stop(self) -> None:

@@ -85,6 +85,8 @@ class Health:
         worker = self._worker
         if worker.status is WorkerStatus.DRAINING:
             return ["the worker is stopping"]
+        if worker.reaching.trouble:
+            return [f"the worker is starting: {worker.reaching.trouble}"]
         if not worker.globals.loaded:
             return ["the worker is starting: its global tables are not loaded yet"]
         if worker.status is WorkerStatus.STARTING:

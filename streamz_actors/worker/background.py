@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,15 @@ async def call(function: Call) -> None:
     result = function()
     if inspect.isawaitable(result):
         await result
+
+
+async def call_at_end(functions: Iterable[Call], failed: Callable[[Exception], None]) -> None:
+    """Calls each; one that raises does not keep the others from running."""
+    for function in functions:
+        try:
+            await call(function)
+        except Exception as error:
+            failed(error)
 
 
 def next_run(expression: str, zone: ZoneInfo, now: datetime) -> datetime:

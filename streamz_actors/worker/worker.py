@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from streamz_actors.assignment.assignor import GroupAssignor
@@ -28,7 +29,7 @@ from streamz_actors.transport.abc import Consumer, RawBatch, Transport
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.alignment import Alignment
 from streamz_actors.worker.assigned import AssignedTasks
-from streamz_actors.worker.background import Schedules, call
+from streamz_actors.worker.background import Schedules, call, call_at_end
 from streamz_actors.worker.channels import ChannelAgents
 from streamz_actors.worker.committing import Parts
 from streamz_actors.worker.ending import come_to_rest
@@ -41,6 +42,7 @@ from streamz_actors.worker.preparation import prepare
 from streamz_actors.worker.provision import Provision, provision
 from streamz_actors.worker.purge import Purge
 from streamz_actors.worker.questions import Questions
+from streamz_actors.worker.reaching import Reaching
 from streamz_actors.worker.rebalance import Rebalance
 from streamz_actors.worker.spec import Spec
 from streamz_actors.worker.status import WorkerStatus
@@ -90,6 +92,7 @@ class Worker:
         self._backend, self._patience, self._ticking = backend, patience, ticking
         self._counts: dict[str, int] = {}
         self._started_at = clock.now()
+        self.reaching = Reaching(clock)
         self._failure: BaseException | None = None
         self._stopping = False
         self._wakeup: asyncio.Event = asyncio.Event()
@@ -174,15 +177,15 @@ class Worker:
     def stop(self) -> None:
         """Asks for the end: what is in hand is finished and committed, then `run` returns."""
         self._stopping = True
+        self.reaching.stop()
         self.wake()
 
     async def start(self) -> None:
-        """Provisions, loads the global tables, joins the group and starts everything beside the loop."""
-        await self.transport.start()
-        self.provision = await prepare(self.transport, self.spec, self.clock.now())
-        self._counts.update(self.provision.counts)
-        await self.sending.start()
-        await self._committing.open()
+        """Finds a broker, provisions, loads the global tables, joins the group, starts what is beside the loop."""
+        first = (self.transport.start, self._prepare, self.sending.start, self._committing.open)
+        if not await self.reaching.through(*first):
+            return
+        assert self.provision is not None
         await self.globals.load(self._counts)
         self._background.start(self.globals.follow(), "global tables")
         for function in self.spec.on_startup:
@@ -192,6 +195,10 @@ class Worker:
         self.status = WorkerStatus.RUNNING
         self._committing.begin()
         self._schedules.start()
+
+    async def _prepare(self) -> None:
+        self.provision = await prepare(self.transport, self.spec, self.clock.now())
+        self._counts.update(self.provision.counts)
 
     async def _join(self, provision: Provision) -> None:
         topics = sorted({topic for sub in provision.subs for topic in sub.topics})
@@ -203,7 +210,8 @@ class Worker:
         assignor = GroupAssignor(self._member, self._split, self.members.told, self.spec.settings.standby_replicas)
         self._consumer = self.transport.consumer(group_settings(self.spec, self.name), assignor, self.members)
         self.members.consumer = self.assigned.consumer = self._consumer
-        await self._consumer.start(topics)
+        if not await self.reaching.through(partial(self._consumer.start, topics)):
+            return
         if not self.transport.embedded:  # that broker tells its groups by itself
             self.beside(Growth(self.transport.admin, self.members, self.clock).watch(provision), "new partitions")
 
@@ -234,8 +242,7 @@ class Worker:
         await self.assigned.close()
         if self._consumer is not None:
             await self._consumer.stop()  # before the user's functions: others wait for the work
-        for function in self.spec.on_shutdown:
-            await self._call_at_end(function)
+        await call_at_end(self.spec.on_shutdown, self._fail)
         await self._close_clients()
 
     async def _close_clients(self) -> None:
@@ -247,13 +254,6 @@ class Worker:
         await self.sending.stop()
         self._backend.close()
         await self.transport.stop()
-
-    async def _call_at_end(self, function: Any) -> None:
-        """A shutdown function that fails does not keep the others from running."""
-        try:
-            await call(function)
-        except Exception as error:
-            self._fail(error)
 
     # -- the loop
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamz_actors.errors import BrokerUnavailable
+from streamz_actors.errors import BrokerUnavailable, TransportError
 from streamz_actors.transport.abc import GroupSettings, TopicSpec
 from streamz_actors.transport.kafka.transport import KafkaTransport
 from tests.contracts.transport_members import START, Member, Names, turns_until
@@ -57,11 +57,18 @@ async def test_settings_given_once_are_used_by_all_clients(guarded: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("config", "message"), [(login("wrong"), "sasl_"), ({}, "security settings")], ids=["wrong password", "none"]
+    ("config", "message", "lasting"),
+    [
+        (login("wrong"), "sasl_", True),
+        ({"security_protocol": "SSL"}, "security settings", False),  # it hangs up, as one does that is just stopping
+        ({}, "security settings", False),
+    ],
+    ids=["wrong password", "TLS", "none"],
 )
 async def test_without_the_right_password_the_start_fails_with_the_reason(
-    guarded: str, config: dict[str, Any], message: str
+    guarded: str, config: dict[str, Any], message: str, lasting: bool
 ) -> None:
-    with pytest.raises(BrokerUnavailable, match=message) as caught:
+    with pytest.raises(TransportError, match=message) as caught:
         await KafkaTransport(guarded, consumer_config=config).start()
+    assert isinstance(caught.value, BrokerUnavailable) is not lasting
     assert "\n" not in str(caught.value)

@@ -1,13 +1,17 @@
 """`app worker` as people run it, on the embedded broker: start, records in, values out, every way to end."""
 
 import json
+import re
 import signal
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
-from tests.scenarios.cli_process import command, program, worker
+from tests.scenarios.cli_process import command, environment, program, worker
 from tests.scenarios.cli_process import shop as shop
 
 
@@ -24,6 +28,52 @@ def test_a_worker_takes_records_answers_and_ends_with_code_0(shop: Path, loop: s
         running.process.send_signal(number)
         assert running.end() == 0
     assert "stopped: everything in hand is committed" in running.seen[-1]
+
+
+def test_without_a_broker_it_says_so_until_it_is_stopped(shop: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamz_actors", "-A", "shop", "worker", "--broker", "kafka://127.0.0.1:9"],
+        cwd=shop, env=environment(), stderr=subprocess.PIPE, text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while said.count("no Kafka broker answers at kafka://127.0.0.1:9") < 3:
+        said += process.stderr.readline()
+    (url,) = re.findall(r"web: (http://[^;\s]+)", said)
+    with pytest.raises(HTTPError) as red:
+        urllib.request.urlopen(f"{url}/readyz")
+    assert "no Kafka broker answers" in red.value.read().decode()
+    process.send_signal(signal.SIGTERM)
+    said += process.communicate(timeout=30)[1]
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, None], ids=["and SIGTERM behind it", "twice"])
+def test_a_hangup_lets_it_end_in_order(shop: Path, ended_by: signal.Signals | None) -> None:
+    (shop / "hold").touch()
+    with worker(shop) as running:
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("held")
+        running.process.send_signal(ended_by or signal.SIGHUP)
+        running.wait_for("held")
+        (shop / "hold").unlink()
+        assert running.end() == 0
+    assert "stopped: everything in hand is committed" in running.seen[-1]
+
+
+def test_a_hangup_that_is_to_be_ignored_is(shop: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does it: whom it starts inherits that
+    try:
+        with worker(shop) as running:
+            running.process.send_signal(signal.SIGHUP)
+            sent = command(shop, "-A", "shop", "send", "orders", "2.5", "-k", "alice", "--url", running.url)
+            assert sent.returncode == 0
+            running.process.send_signal(signal.SIGTERM)
+            assert running.end() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert "SIGHUP" not in "".join(running.seen)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +126,7 @@ def test_a_port_in_use_is_one_line(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["-A", "shop", "worker", "--broker", "kafka://127.0.0.1:9"], 1, "no Kafka broker answers at kafka://127.0.0.1"),
+        (["-A", "shop", "run", "--bounded", "--broker", "kafka://127.0.0.1:9"], 1, "no Kafka broker answers at kafka://127.0.0.1"),
         (["-A", "shop", "worker", "--broker", "rabbit://x"], 2, "broker 'rabbit://x': unknown scheme"),
         (["-A", "shop", "worker", "--set", "web_prt=1"], 2, "unknown setting 'web_prt'"),
         (["-A", "shp", "worker"], 2, "there is no module 'shp'"),

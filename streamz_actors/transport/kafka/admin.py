@@ -62,6 +62,9 @@ class KafkaAdmin(Admin):
         except FOREIGN as error:
             await client.close()
             raise translate(error, f"connecting to {self._profile.address}") from error
+        except asyncio.CancelledError:
+            await client.close()
+            raise
         self._client = client
 
     async def stop(self) -> None:

@@ -11,8 +11,8 @@ from aiokafka.conn import create_conn
 from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.metadata import MetadataRequest
 
-from streamz_actors.errors import BrokerUnavailable, ConfigError
-from streamz_actors.transport.kafka.errors import FOREIGN, reason
+from streamz_actors.errors import BrokerUnavailable, ConfigError, TransportError
+from streamz_actors.transport.kafka.errors import FOREIGN, reason, turned_away
 
 DEFAULT_PORT = 9092
 CONNECT_TIMEOUT = 5.0
@@ -141,9 +141,11 @@ def own(config: Mapping[str, Any]) -> dict[str, Any]:
 async def probe(profile: Profile, client_id: str) -> None:
     """Returns when one broker has answered, security included; else raises BrokerUnavailable with each one's reason.
 
+    Raises TransportError if one does not take us for who we are, or we do not trust it: that does not pass by itself.
     aiokafka's own first contact only logs why it failed.
     """
     reasons = []
+    lasting = False
     for address in profile.servers:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -151,8 +153,11 @@ async def probe(profile: Profile, client_id: str) -> None:
             return
         except FOREIGN as error:
             reasons.append(f"{address}: {reason(error)}")
+            lasting = lasting or turned_away(error)
         except ValueError as error:
             raise ConfigError(f"the connection's settings are wrong: {error}") from error
+    if lasting:
+        raise TransportError(f"no connection to Kafka at kafka://{profile.address} ({'; '.join(reasons)})")
     raise BrokerUnavailable(
         f"no Kafka broker answers at kafka://{profile.address} ({'; '.join(reasons)}). "
         "Is it running, is the address right, and do the security settings match it?"

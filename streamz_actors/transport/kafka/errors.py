@@ -92,12 +92,11 @@ UNREACHABLE = (
     OSError,
 )
 
+REFUSALS = (kafka.AuthenticationFailedError, kafka.SaslAuthenticationFailed, kafka.UnsupportedSaslMechanismError)
+
 ADVICE: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (ssl.SSLError, "check security_protocol and the ssl_* settings"),
-    (
-        (kafka.AuthenticationFailedError, kafka.SaslAuthenticationFailed, kafka.UnsupportedSaslMechanismError),
-        "check the sasl_* settings",
-    ),
+    (REFUSALS, "check the sasl_* settings"),
     (
         (
             kafka.TopicAuthorizationFailedError,
@@ -131,7 +130,7 @@ def translate(error: BaseException, what: str) -> StreamzError:
             f"{what}: nothing is committed for {error.args[0] if error.args else 'a partition'} and auto_offset_reset "
             'is "none"; commit a position, or set it to "earliest" or "latest"'
         )
-    if isinstance(error, UNREACHABLE) and not isinstance(error, ssl.SSLError):
+    if isinstance(error, UNREACHABLE) and not turned_away(error):
         return BrokerUnavailable(f"{what}: {reason(error)}")
     return TransportError(f"{what}: {reason(error)}")
 
@@ -143,6 +142,13 @@ def reason(error: BaseException) -> str:
         if isinstance(error, kinds):
             return f"{text}; {advice}"
     return text
+
+
+def turned_away(error: BaseException) -> bool:
+    """Whether a connection has failed for a reason that lasts: who we are, or whom we trust."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):  # it went away meanwhile
+        return False
+    return isinstance(error, (ssl.SSLError, *REFUSALS))
 
 
 def describe(error: BaseException) -> str:

@@ -80,6 +80,9 @@ async def started(profile: Profile, client_id: str, settings: Mapping[str, Any])
     except FOREIGN as error:
         await abandon(producer)
         raise translate(error, f"starting a producer at {profile.address}") from error
+    except asyncio.CancelledError:
+        await abandon(producer)
+        raise
     return producer
 
 
