@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,8 +175,9 @@ def show(session: Session, letter: str, overrides: dict[str, str], as_json: bool
 async def _shown(spec: Spec, settings: Settings, wanted: str) -> dict[str, Any] | None:
     async with connected(settings) as transport:
         choice = Choice(ids=frozenset({wanted}), limit=1)
-        async for letter in chosen(transport, [wanted.partition("/")[0]], choice):
-            return described(letter, letter.id in await replayed(transport, replayed_topic(spec)))
+        async with aclosing(chosen(transport, [wanted.partition("/")[0]], choice)) as letters:
+            async for letter in letters:
+                return described(letter, letter.id in await replayed(transport, replayed_topic(spec)))
     return None
 
 

@@ -3,7 +3,8 @@
 A replay is remembered in a topic of its own, `<app id>-dead-letters-replayed`: a record for each letter, under its id.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,15 +79,16 @@ def replayed_topic(spec: Spec) -> str:
     return f"{spec.dead_letters}-replayed"
 
 
-async def chosen(transport: Transport, topics: Iterable[str], choice: Choice) -> AsyncIterator[Letter]:
-    """The letters that are meant, the oldest of a partition first."""
+async def chosen(transport: Transport, topics: Iterable[str], choice: Choice) -> AsyncGenerator[Letter, None]:
+    """The letters that are meant, the oldest of a partition first. To be closed by whoever stops before the end."""
     count = 0
-    async for batch in everything(transport, topics):
-        for letter in filter(choice.takes, _letters(batch)):
-            if choice.limit is not None and count >= choice.limit:
-                return
-            count += 1
-            yield letter
+    async with aclosing(everything(transport, topics)) as batches:
+        async for batch in batches:
+            for letter in filter(choice.takes, _letters(batch)):
+                if choice.limit is not None and count >= choice.limit:
+                    return
+                count += 1
+                yield letter
 
 
 async def replayed(transport: Transport, topic: str) -> set[str]:
@@ -94,20 +96,21 @@ async def replayed(transport: Transport, topic: str) -> set[str]:
     return {key.decode() async for batch in everything(transport, [topic]) for key in batch.keys if key is not None}
 
 
-async def everything(transport: Transport, topics: Iterable[str]) -> AsyncIterator[RawBatch]:
-    """All committed records that topics have at this moment; of a topic that does not exist, none."""
+async def everything(transport: Transport, topics: Iterable[str]) -> AsyncGenerator[RawBatch, None]:
+    """All committed records that topics have at this moment; of a topic that does not exist, none. As `chosen`."""
     admin = transport.admin
     existing = await admin.describe(list(topics))
     places = [TopicPartition(name, number) for name, info in existing.items() for number in range(info.partitions)]
     begins, ends = await admin.beginning_offsets(places), await admin.end_offsets(places)
-    async for batch in between(transport, begins, ends):
-        yield batch
+    async with aclosing(between(transport, begins, ends)) as batches:
+        async for batch in batches:
+            yield batch
 
 
 async def between(
     transport: Transport, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> AsyncIterator[RawBatch]:
-    """The committed records of partitions from one position to another."""
+) -> AsyncGenerator[RawBatch, None]:
+    """The committed records of partitions from one position to another. As `chosen`."""
     open_ = {place for place in begins if begins[place] < ends[place]}
     if not open_:
         return

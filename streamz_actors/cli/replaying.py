@@ -7,6 +7,7 @@
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -151,9 +152,10 @@ class Replay:
         begin, end = (await admin.beginning_offsets([place]))[place], (await admin.end_offsets([place]))[place]
         if not begin <= offset < end:
             return None
-        async for batch in between(self.transport, {place: offset}, {place: offset + 1}):
-            for row, at in enumerate(batch.offsets):
-                if at == offset:
-                    headers = batch.headers[row] if batch.headers is not None else ()
-                    return batch.keys[row], batch.values[row], headers, batch.timestamps[row]
+        async with aclosing(between(self.transport, {place: offset}, {place: offset + 1})) as batches:
+            async for batch in batches:
+                for row, at in enumerate(batch.offsets):
+                    if at == offset:
+                        headers = batch.headers[row] if batch.headers is not None else ()
+                        return batch.keys[row], batch.values[row], headers, batch.timestamps[row]
         return None

@@ -47,9 +47,8 @@ class Source:
         for row, error, policy, mend in sorted(wrong, key=lambda each: each.row):
             if not mask[row]:
                 continue
-            error = _located(raw, row, error, mend)
             if isinstance(policy, Fail):
-                return batch.select(mask[:row]), Poison(error, raw.offsets[row])
+                return batch.select(mask[:row]), Poison(_located(raw, row, error, mend), raw.offsets[row])
             mask[row] = False
             self._failures.settle_raw("decoding", policy, _given(raw, row), error)
         return batch.select(mask), None

@@ -2,9 +2,13 @@
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 from streamz_actors.worker.descriptions import Described
 from streamz_actors.worker.findings import Finding, incompatible, note
+
+PLAIN: Final = frozenset({"str", "int", "float", "bool"})
+"""As descriptions name them."""
 
 Descriptions = Mapping[str, Described]
 """By topic."""
@@ -31,12 +35,27 @@ def _unreadable(now: Described, then: Described) -> Iterator[Finding]:
             yield incompatible(
                 _subject(now), f"its {what} are kept in the codec {old!r}, and this release has {new!r}; {_advice(now)}"
             )
+    for what, new, old in _changed_types(now, then):
+        yield incompatible(
+            _subject(now), f"its {what} are kept as {old}, which this release would read as {new}; {_advice(now)}"
+        )
     if now.arrangement != then.arrangement:
         yield incompatible(
             _subject(now),
             f"it is kept as {then.arrangement or 'a plain table'}, and this release has "
             f"{now.arrangement or 'a plain table'}; {_advice(now)}",
         )
+
+
+def _changed_types(now: Described, then: Described) -> Iterator[tuple[str, str, str]]:
+    """Keys or values that are of another plain type now, which no old one fits: the new type, and the old one."""
+    for what, codecs, new, old in (
+        ("keys", {now.key_codec, then.key_codec}, now.key_type, then.key_type),
+        ("values", {now.value_codec, then.value_codec}, now.value_type, then.value_type),
+    ):
+        wider = what == "values" and (old, new) == ("int", "float")
+        if len(codecs) == 1 and new != old and {new, old} <= PLAIN and not wider:
+            yield what, new, old
 
 
 def _advice(one: Described) -> str:
@@ -51,7 +70,8 @@ def evolved(mine: Descriptions, kept: Descriptions) -> list[Finding]:
 
 
 def _evolved(now: Described, then: Described) -> Iterator[Finding]:
-    if now.key_type != then.key_type:
+    told = {what for what, _, _ in _changed_types(now, then)}
+    if now.key_type != then.key_type and "keys" not in told:
         yield note(_subject(now), f"its keys were of type {then.key_type}, and are {now.key_type} now")
     new = sorted(set(now.required) - set(then.fields))
     if new and then.fields:
@@ -59,7 +79,7 @@ def _evolved(now: Described, then: Described) -> Iterator[Finding]:
         yield incompatible(
             _subject(now), f"{now.value_type} must have {fields}, which what is kept has not: give it a default"
         )
-    elif now.value_type != then.value_type:
+    elif now.value_type != then.value_type and "values" not in told:
         yield note(_subject(now), f"its values were of type {then.value_type}, and are {now.value_type} now")
     if gone := sorted(set(then.fields) - set(now.fields)):
         yield note(_subject(now), f"{now.value_type} has no {', '.join(map(repr, gone))} any more")

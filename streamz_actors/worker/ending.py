@@ -37,9 +37,19 @@ async def come_to_rest(
     for task in tasks:
         task.drain()
     await _until(lambda: all(task.drained or task.spoilt for task in tasks), tasks, clock, wakeup, failed, deadline)
+    for task in tasks:
+        if not task.spoilt and not task.drained:
+            _tell(task)
     left = [task.name for task in tasks if not task.spoilt and not task.barrier.clear]
     if left:
         logger.warning("not done in time: what tasks %s did since their last commit comes again", ", ".join(left))
+
+
+def _tell(task: Task) -> None:
+    for agent, leg in task.agents.items():
+        for (topic, partition), offset in leg.in_hand():
+            where = f"topic {topic!r}, partition {partition}, offset {offset}"
+            logger.warning("agent %r was not done with %s within %g s: it comes again", agent, where, DRAIN)
 
 
 async def _until(

@@ -92,6 +92,8 @@ async def test_before_the_first_start_topics_are_to_be_made(kafka: Lasting) -> N
     [
         (totals(), totals(codec="msgpack"), "values are kept in the codec 'json', and this release has 'msgpack'"),
         (totals(), totals(key=bytes), "keys are kept in the codec 'str', and this release has 'raw'"),
+        (totals(value=float), totals(value=int), "its values are kept as float, which this release would read as int"),
+        (totals(key=int), totals(key=float), "its keys are kept as int, which this release would read as float"),
         (counted(Tumbling(60)), counted(Tumbling(30)), "windows of 60000 ms, one every 60000 ms, and this release has"),
         (counted(Tumbling(60)), counted(Session(60)), "it is kept as windows of 60000 ms"),
         (counted(Session(60)), counted(Session(9_000)), "sessions, in segments of 60000 ms, and this release has"),
@@ -227,6 +229,15 @@ async def test_a_field_that_has_no_default_and_is_not_in_what_is_kept_is_incompa
     assert said(found, Severity.NOTE) == ["table totals: Demanding has no 'note' any more"]
     await start(kafka, release(totals(value=Demanding)))  # what is kept may all be gone before anybody reads it
     assert "table totals: Demanding must have 'currency'" in caplog.text
+
+
+async def test_whole_numbers_may_become_others(kafka: Lasting) -> None:
+    await start(kafka, release(totals(value=int)))
+    found = await check(kafka, release(totals(value=float)))
+    assert [(one.severity, one.message) for one in found] == [
+        (Severity.NOTE, "its values were of type int, and are float now")
+    ]
+    await start(kafka, release(totals(value=float)))
 
 
 async def test_a_field_with_a_default_is_but_another_type(kafka: Lasting) -> None:
