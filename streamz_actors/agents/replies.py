@@ -18,6 +18,8 @@ REPLY_TO: Final = "streamz-reply-to"
 CORRELATION: Final = "streamz-correlation"
 ERROR: Final = "streamz-error"
 
+REMEMBERED: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -46,20 +48,31 @@ class Replies:
         self._run = uuid.uuid4().hex
         self._numbers = itertools.count(1)
         self._waiting: dict[bytes, asyncio.Future[bytes | None]] = {}
+        self._unanswered: dict[bytes, None] = {}
+        """Questions of which nothing has come back, the last REMEMBERED; also those that nobody waits for any more."""
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether answers may still be on their way."""
+        return bool(self._unanswered)
 
     def new(self) -> "tuple[Headers, asyncio.Future[bytes | None]]":
         """Headers for a request, and the future of its answer's bytes."""
         correlation = f"{self._run}-{next(self._numbers)}".encode()
         future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._waiting[correlation] = future
+        self._unanswered[correlation] = None
+        if len(self._unanswered) > REMEMBERED:
+            del self._unanswered[next(iter(self._unanswered))]
         future.add_done_callback(lambda _: self._waiting.pop(correlation, None))
         return ((REPLY_TO, self.topic.encode()), (CORRELATION, correlation)), future
 
     def deliver(self, correlation: bytes, value: bytes | None, headers: Headers) -> None:
         """An answer has come. One that nobody waits for any longer is dropped: its asker has timed out."""
+        self._unanswered.pop(correlation, None)
         future = self._waiting.get(correlation)
         if future is None or future.done():
             return

@@ -92,7 +92,11 @@ class Questions:
         collector.add(topic, [correlation], [value], [self._clock.now()], [headers], refused)
 
     async def close(self) -> None:
-        """Removes the reply topic, if there is one."""
-        if self._reader is not None:
-            await self._reader.stop()
+        """Removes the reply topic, if there is one and no answer is on its way: who sends that would wait for the topic
+        to come back, and commit nothing meanwhile. The next run of this name that asks removes it.
+        """
+        if self._reader is None:
+            return
+        await self._reader.stop()
+        if not self._replies.unanswered:
             await self._transport.admin.delete([self._replies.topic])

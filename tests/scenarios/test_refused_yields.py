@@ -172,3 +172,28 @@ async def test_an_answer_to_somebody_who_is_gone_is_no_failure(guarantee: str) -
     await turns()
     assert site.committed("answers", "in") == 1
     await ended(running, life, site.clock)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_an_asker_leaves_its_reply_topic_to_an_answer_that_is_on_its_way(answered: bool) -> None:
+    app = App("answers")
+    source = app.topic("in", key_type=str, value_type=int, partitions=1)
+
+    @app.agent(source)
+    async def answer(stream: AgentStream[str, int]) -> AsyncIterator[int]:
+        async for value in stream:
+            if not answered:
+                await asyncio.Event().wait()
+            yield value
+
+    site = Site()
+    running, life = await site.begin(app)
+    asking = asyncio.create_task(answer.ask(1, key="a", timeout=0.5))
+    await until(lambda: site.broker.log(TopicPartition("in", 0)).end == 1)
+    await site.settle(running) if answered else await turns()
+    site.clock.advance_to_next(1.0)
+    assert [type(result) for result in await asyncio.gather(asking, return_exceptions=True)] == [
+        int if answered else TimeoutError
+    ]
+    await ended(running, life, site.clock)
+    assert ("answers-replies-worker" in site.broker.topics) is not answered
