@@ -12,6 +12,11 @@ NOISY: Final = ("aiokafka", "kafka", "aiohttp.access")
 USUAL: Final = "because it is rebalancing"
 """In what aiokafka warns of whenever somebody joins or leaves a group: nothing is wrong then."""
 
+REPEATED: Final = 30.0
+"""Seconds between two lines of the same words from aiokafka."""
+REMEMBERED: Final = 1_000
+"""Texts whose last line is remembered."""
+
 PLAIN: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 PLAIN_OF_ONE: Final = "%(asctime)s %(levelname)-7s [{process}] %(name)s: %(message)s"
 """Of one process among several."""
@@ -20,6 +25,32 @@ PLAIN_OF_ONE: Final = "%(asctime)s %(levelname)-7s [{process}] %(name)s: %(messa
 def unusual(record: logging.LogRecord) -> bool:
     """Whether a line is not one of those that every rebalance brings."""
     return not (record.name.startswith("aiokafka") and USUAL in record.msg)
+
+
+class Repeats:
+    """Lets what aiokafka says over and over while a broker is away through once in `REPEATED` seconds.
+
+    The line then says how many were held back.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        """By logger and text: when it was let through last, and how many were not since then."""
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        text = record.getMessage()
+        last, held_back = self._said.get((record.name, text), (-REPEATED, 0))
+        if record.created - last < REPEATED:
+            self._said[record.name, text] = (last, held_back + 1)
+            return False
+        if len(self._said) >= REMEMBERED:
+            self._said.clear()
+        self._said[record.name, text] = (record.created, 0)
+        if held_back:
+            record.msg, record.args = f"{text} (said {held_back} times more since)", ()
+        return True
 
 
 class JsonLines(logging.Formatter):
@@ -65,6 +96,7 @@ def setup(
     lines.setFormatter(JsonLines(process) if log_format == "json" else logging.Formatter(plain))
     if wanted > logging.DEBUG:
         lines.addFilter(unusual)
+        lines.addFilter(Repeats())
     root.addHandler(lines)
     root.setLevel(wanted)
     for name in NOISY:

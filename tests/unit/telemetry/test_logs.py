@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamz_actors.telemetry.logs import NOISY, Lines, setup
+from streamz_actors.telemetry.logs import NOISY, Lines, Repeats, setup
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,21 @@ def test_libraries_are_quiet_unless_everything_is_wanted(capsys: pytest.CaptureF
     setup("plain", "debug")
     logging.getLogger("aiokafka.consumer").info("daily business")
     assert "daily business" in capsys.readouterr().err
+
+
+def test_what_aiokafka_says_over_and_over_is_said_now_and_then_with_a_count() -> None:
+    repeats = Repeats()
+
+    def said(name: str, node: int, seconds: float) -> str | None:
+        record = logging.LogRecord(name, logging.ERROR, __file__, 1, "cannot connect to %d", (node,), None)
+        record.created = 1_700_000_000 + seconds
+        return record.getMessage() if repeats(record) else None
+
+    first = [said("aiokafka.client", node, seconds) for seconds in (0, 1, 2) for node in (1, 2)]
+    assert first == ["cannot connect to 1", "cannot connect to 2", None, None, None, None]
+    assert said("aiokafka.client", 1, 31) == "cannot connect to 1 (said 2 times more since)"
+    assert said("aiokafka.client", 1, 62) == "cannot connect to 1"
+    assert [said("streamz_actors.worker", 1, 63) for _ in range(2)] == ["cannot connect to 1"] * 2
 
 
 def test_a_level_that_is_none_is_refused() -> None:
