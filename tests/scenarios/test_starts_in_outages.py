@@ -1,7 +1,7 @@
 """A worker that begins while no broker answers waits for one, says so, and can be stopped meanwhile."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,9 @@ from streamz_actors import App
 from streamz_actors.errors import BrokerUnavailable, TransportError
 from streamz_actors.running import Running
 from streamz_actors.telemetry.loop_lag import LoopLag
-from streamz_actors.transport.abc import TransactionalProducer
+from streamz_actors.transport.abc import Assignor, Consumer, GroupSettings, Listener, TransactionalProducer
 from streamz_actors.transport.memory.broker import MemoryBroker
+from streamz_actors.transport.memory.consumer import MemoryConsumer
 from streamz_actors.transport.memory.producer import MemoryTransactionalProducer
 from streamz_actors.transport.memory.transport import MemoryTransport
 from streamz_actors.web.health import Health
@@ -49,6 +50,20 @@ class Away(MemoryTransport):
         return SlowStart(self, transactional_id, timeout)
 
 
+    def consumer(self, settings: GroupSettings, assignor: Assignor, listener: Listener) -> Consumer:
+        return SlowConsumer(self, settings, assignor, listener)
+
+
+class SlowConsumer(MemoryConsumer):
+    def __init__(self, transport: Away, settings: GroupSettings, assignor: Assignor, listener: Listener) -> None:
+        super().__init__(transport.broker, settings, assignor, listener)
+        self._transport = transport
+
+    async def start(self, topics: Collection[str]) -> None:
+        await self._transport.reach("consumer")
+        await super().start(topics)
+
+
 class SlowStart(MemoryTransactionalProducer):
     def __init__(self, transport: Away, transactional_id: str, timeout: float) -> None:
         super().__init__(transport.broker, transactional_id, timeout)
@@ -74,7 +89,7 @@ def begin(site: Site, transport: Away, **options: Any) -> "tuple[Running, asynci
     return running, asyncio.create_task(running.run())
 
 
-@pytest.mark.parametrize("step", ["transport", "producer"])
+@pytest.mark.parametrize("step", ["transport", "producer", "consumer"])
 async def test_it_is_tried_again_until_somebody_answers(step: str, caplog: pytest.LogCaptureFixture) -> None:
     site = Site()
     transport = Away(site.broker, step, GONE)
@@ -95,12 +110,14 @@ async def test_it_is_tried_again_until_somebody_answers(step: str, caplog: pytes
     await ended(running, life, site.clock)
 
 
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize("step", ["transport", "consumer"])
 @pytest.mark.parametrize("endless", [False, True], ids=["between two tries", "in a try"])
-async def test_it_can_be_stopped_meanwhile(endless: bool) -> None:
+async def test_it_can_be_stopped_meanwhile(endless: bool, step: str, guarantee: str) -> None:
     site = Site()
-    transport = Away(site.broker, "transport", GONE)
+    transport = Away(site.broker, step, GONE)
     transport.endless = endless
-    running, life = begin(site, transport)
+    running, life = begin(site, transport, processing_guarantee=guarantee)
     await until(lambda: transport.tries == 1)
     await turns()
     running.stop()
