@@ -44,7 +44,8 @@ class TimeBuffer:
         self._at = 0
         self._live: set[bytes] | None = None
         """The keys of what waits; None until the first use."""
-        self._number = 0
+        self._number: int | None = None
+        """The highest that `add` has given; None until it is first asked for one."""
         self._fresh: set[bytes] = set()
         """Those that no commit has taken yet."""
         self._overlay = logged.overlay
@@ -130,11 +131,11 @@ class TimeBuffer:
 
     def add(self, time: int, tail: bytes, value: Any, timestamp: int) -> None:
         """Adds an entry beside all others. Its tail gets a number of 8 bytes behind it, see `unnumbered`."""
-        if self._live is None:
-            numbers = (NUMBER.unpack(key[-NUMBER.size :])[0] for key in self._keys())
-            self._number = max(numbers, default=0)
-        self._number += 1
-        self.put(time, tail + NUMBER.pack(self._number), value, timestamp)
+        number = self._number
+        if number is None:
+            number = max((NUMBER.unpack(key[-NUMBER.size :])[0] for key in self._keys()), default=0)
+        self._number = number + 1
+        self.put(time, tail + NUMBER.pack(number + 1), value, timestamp)
 
     def remove(self, time: int, tail: bytes) -> bool:
         """Takes an entry out; whether it was there."""

@@ -71,6 +71,16 @@ def test_added_entries_stand_beside_each_other_in_the_order_they_came_also_after
     assert [(row.value, unnumbered(row.tail)) for row in rows] == [("first", b"a"), ("second", b"a"), ("third", b"a")]
 
 
+def test_what_was_added_before_a_restart_keeps_its_place_when_the_buffer_is_looked_at_first() -> None:
+    store = logged()
+    TimeBuffer(store).add(5, b"a", "before", 5)
+    commit(store)
+    buffer = TimeBuffer(over(store.store))
+    assert buffer.earliest == 5
+    buffer.add(5, b"a", "after", 5)
+    assert [row.value for row in drained(buffer)] == ["before", "after"]
+
+
 def test_what_comes_and_goes_between_two_commits_is_not_written() -> None:
     store = logged()
     buffer = TimeBuffer(store)
