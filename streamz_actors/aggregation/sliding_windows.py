@@ -198,14 +198,16 @@ class SlidingWindows(Spanning):
             changed = [take(span[0], span) for span in spans]
             if len(changes) < left:
                 placed[key] = [span for span in changed if span is not None] if deletes else changed
-        for start, span in changes.items():  # the windows that are new
-            if span is None:
-                continue
+        for start, span in changes.items():  # the windows that are new, or lie where nothing was looked for
             segment = start - start % length
-            key, spans = read.get(segment) or self._unread(segment, raw)
+            found = read.get(segment)
+            if span is None and found is not None:
+                continue
+            key, spans = found or self._unread(segment, raw)
             if key not in placed:
-                placed[key] = list(spans)
-            insort(placed[key], span)
+                placed[key] = [other for other in spans if other[0] not in changes]
+            if span is not None:
+                insort(placed[key], span)
         return placed
 
     def _unread(self, segment: int, raw: bytes) -> tuple[bytes, Spans]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamz_actors.aggregation.cogroup import spans_parts, time_parts
@@ -129,8 +129,17 @@ def test_groups_in_sessions(stream: Stream, kind: str, window: Session) -> None:
     assert [(record.window_start, record.window_end) for record in made.lates] == late
 
 
+OUT_OF_REACH: Stream = [
+    (Run([("c", 6, 3_240_000)], ""), 0),
+    (Run([("c", 3, 3_600_000)], ""), 0),
+    (Run([("c", 3, 3_240_000)], ""), 1),
+]
+"""The last is not late for its group, and what is there of its window is not to be found any more."""
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(streams, kinds, st.sampled_from([Sliding(0.006, 0.005), Sliding(0.004), Sliding(300, 200)]))
+@example(OUT_OF_REACH, "count", Sliding(0.006, 0.005))
 def test_groups_in_sliding_windows(stream: Stream, kind: str, window: Sliding) -> None:
     rows, groups = _rows(stream)
     made = machine(window, kind)
