@@ -49,7 +49,8 @@ class Running:
         self._link = link
         self._ticking = ticking
         self._bounded = Bounded(self.worker) if bounded else None
-        self.worker.reaching.patient = not bounded
+        # At the first start of all, a wrong address is likelier than an outage.
+        self.worker.reaching.patient = not bounded and bool(backend.places())
 
     async def run(self) -> None:
         """Its whole life. Raises what made it fail."""

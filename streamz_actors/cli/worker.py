@@ -55,7 +55,8 @@ def worker(session: Session, overrides: dict[str, str], log_level: str, fast_loo
     as of a closed terminal, does what the first does (under nohup it is ignored). A supervisor that gets it replaces
     its processes one after the other.
 
-    While no broker answers at its start, it waits for one: it tries every few seconds, and says why it has not begun.
+    Where no broker answers at its start it ends with an error; but if it has run here before and left state of its
+    tables, it waits for one: it tries every few seconds, and says why it has not begun.
     """
     seat = Seat.taken()
     if seat is not None:

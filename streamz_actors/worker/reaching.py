@@ -1,7 +1,8 @@
 """A start while no broker answers: it is tried again, until one does or the worker is stopped.
 
-A worker that its supervisor starts again in an outage rides it out like one that was running. What waiting does not
-mend (a password that is refused, a certificate that is not trusted, a topic that is not as declared) fails at once.
+A worker that is started again in an outage, which its state on this machine shows, rides it out like one that was
+running. What waiting does not mend (a password that is refused, a certificate that is not trusted, a topic that is
+not as declared) fails at once.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from streamz_actors.stores.rocksdb import RocksBackend
 from tests.scenarios.cli_process import command, environment, program, worker
 from tests.scenarios.cli_process import shop as shop
 
@@ -30,7 +31,8 @@ def test_a_worker_takes_records_answers_and_ends_with_code_0(shop: Path, loop: s
     assert "stopped: everything in hand is committed" in running.seen[-1]
 
 
-def test_without_a_broker_it_says_so_until_it_is_stopped(shop: Path) -> None:
+def test_without_a_broker_one_that_was_here_before_says_so_until_it_is_stopped(shop: Path) -> None:
+    RocksBackend(shop / ".streamz" / "shop").open("shop-0", {}).close()
     process = subprocess.Popen(
         [sys.executable, "-m", "streamz_actors", "-A", "shop", "worker", "--broker", "kafka://127.0.0.1:9"],
         cwd=shop, env=environment(), stderr=subprocess.PIPE, text=True,
@@ -126,6 +128,7 @@ def test_a_port_in_use_is_one_line(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
+        (["-A", "shop", "worker", "--broker", "kafka://127.0.0.1:9"], 1, "no Kafka broker answers at kafka://127.0.0.1"),
         (["-A", "shop", "run", "--bounded", "--broker", "kafka://127.0.0.1:9"], 1, "no Kafka broker answers at kafka://127.0.0.1"),
         (["-A", "shop", "worker", "--broker", "rabbit://x"], 2, "broker 'rabbit://x': unknown scheme"),
         (["-A", "shop", "worker", "--set", "web_prt=1"], 2, "unknown setting 'web_prt'"),

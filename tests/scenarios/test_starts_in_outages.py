@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from streamz_actors import App
 from streamz_actors.errors import BrokerUnavailable, TransportError
 from streamz_actors.running import Running
+from streamz_actors.stores.rocksdb import RocksBackend
 from streamz_actors.telemetry.loop_lag import LoopLag
 from streamz_actors.transport.abc import Assignor, Consumer, GroupSettings, Listener, TransactionalProducer
 from streamz_actors.transport.memory.broker import MemoryBroker
@@ -49,7 +51,6 @@ class Away(MemoryTransport):
     ) -> TransactionalProducer:
         return SlowStart(self, transactional_id, timeout)
 
-
     def consumer(self, settings: GroupSettings, assignor: Assignor, listener: Listener) -> Consumer:
         return SlowConsumer(self, settings, assignor, listener)
 
@@ -84,14 +85,24 @@ def app(guarantee: str = "exactly_once") -> App:
 GONE = BrokerUnavailable("no broker answers at kafka://x")
 
 
-def begin(site: Site, transport: Away, **options: Any) -> "tuple[Running, asyncio.Task[None]]":
-    running = site.worker(app(), transport=transport, **options)
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site("rocksdb://", tmp_path)
+
+
+def begin(site: Site, transport: Away, *, first: bool = False, **options: Any) -> "tuple[Running, asyncio.Task[None]]":
+    """`first`: it has not been here before."""
+    backend = RocksBackend(site.data_dir / "late")
+    if not first:
+        backend.open("late-0", {}).close()
+    running = site.worker(app(), transport=transport, backend=backend, **options)
     return running, asyncio.create_task(running.run())
 
 
 @pytest.mark.parametrize("step", ["transport", "producer", "consumer"])
-async def test_it_is_tried_again_until_somebody_answers(step: str, caplog: pytest.LogCaptureFixture) -> None:
-    site = Site()
+async def test_it_is_tried_again_until_somebody_answers(
+    site: Site, step: str, caplog: pytest.LogCaptureFixture
+) -> None:
     transport = Away(site.broker, step, GONE)
     running, life = begin(site, transport)
     ready: Callable[[], dict[str, Any]] = Health(running.worker, LoopLag(site.clock)).ready
@@ -113,8 +124,7 @@ async def test_it_is_tried_again_until_somebody_answers(step: str, caplog: pytes
 @pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
 @pytest.mark.parametrize("step", ["transport", "consumer"])
 @pytest.mark.parametrize("endless", [False, True], ids=["between two tries", "in a try"])
-async def test_it_can_be_stopped_meanwhile(endless: bool, step: str, guarantee: str) -> None:
-    site = Site()
+async def test_it_can_be_stopped_meanwhile(site: Site, endless: bool, step: str, guarantee: str) -> None:
     transport = Away(site.broker, step, GONE)
     transport.endless = endless
     running, life = begin(site, transport, processing_guarantee=guarantee)
@@ -124,8 +134,7 @@ async def test_it_can_be_stopped_meanwhile(endless: bool, step: str, guarantee: 
     await life
 
 
-async def test_what_waiting_does_not_mend_ends_it_at_once() -> None:
-    site = Site()
+async def test_what_waiting_does_not_mend_ends_it_at_once(site: Site) -> None:
     transport = Away(site.broker, "transport", TransportError("wrong password"))
     _, life = begin(site, transport)
     with pytest.raises(TransportError, match="wrong password"):
@@ -133,8 +142,13 @@ async def test_what_waiting_does_not_mend_ends_it_at_once() -> None:
     assert transport.tries == 1
 
 
-async def test_a_bounded_run_does_not_wait() -> None:
-    site = Site()
+async def test_a_first_start_does_not_wait(site: Site) -> None:
+    _, life = begin(site, Away(site.broker, "transport", GONE), first=True)
+    with pytest.raises(BrokerUnavailable):
+        await life
+
+
+async def test_a_bounded_run_does_not_wait(site: Site) -> None:
     _, life = begin(site, Away(site.broker, "transport", GONE), bounded=True)
     with pytest.raises(BrokerUnavailable):
         await life
