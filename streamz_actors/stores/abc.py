@@ -35,6 +35,10 @@ class Store(ABC):
     def write(self, pairs: Iterable[Pair], offset: int | None = None) -> None:
         """Applies all pairs, later ones over earlier ones, and the covered changelog offset: atomically."""
 
+    def gather(self, pairs: Iterable[Pair], offset: int | None = None) -> None:
+        """As `write`, for commits, which come often: it may wait in memory for a moment to go in with others."""
+        self.write(pairs, offset)
+
     @abstractmethod
     def erase(self, start: bytes, stop: bytes) -> None:
         """Forgets all pairs with start <= key < stop, at a cost that does not grow with their number where it can."""

@@ -363,7 +363,7 @@ class LoggedStore:
         self, keys: Sequence[bytes], raws: Sequence[bytes | None], timestamps: Sequence[int], offset: int | None
     ) -> None:
         """Writes a chunk of what was flushed, with the changelog position that it covers."""
-        self.store.write(zip(keys, stamped(timestamps, raws), strict=True), offset)
+        self.store.gather(zip(keys, stamped(timestamps, raws), strict=True), offset)
 
     def end_flush(self) -> None:
         """All chunks are applied: what was flushed is committed state now, and what has expired goes."""

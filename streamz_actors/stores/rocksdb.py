@@ -8,10 +8,9 @@ On disk, format 1:
         00 "offset"              the covered changelog offset (8 bytes, signed, big-endian)
         01 <key>                 a value; the prefix keeps both keys above out of every key's and scan's way
 
-The write-ahead log is off: the changelog is the log. A crash loses what the memtables held, which is for each column
-family the end of its history in whole batches; the offset goes with the data it covers because both are in one column
-family and one batch, and the restore goes on from there. (An offset in a family of its own would outlive its data:
-families flush one by one.)
+The write-ahead log is off: the changelog is the log. A crash loses what waited (`gathering`) and what memtables held:
+of each column family the end of its history in whole batches. The restore goes on from its offset, in one family and
+batch with its data. (In a family of its own it would outlive its data: families flush one by one.)
 
 Calls hold the GIL, except open, flush and close, which may be given to a thread.
 """
@@ -44,6 +43,7 @@ from streamz_actors.errors import StateError, StoreCorrupted, StoreLocked
 from streamz_actors.stores import locks
 from streamz_actors.stores.abc import Backend, Pair, Shelf, Store
 from streamz_actors.stores.bound import Bound
+from streamz_actors.stores.gathering import Gathering
 
 log = logging.getLogger("streamz_actors.stores")
 
@@ -274,29 +274,32 @@ class RocksShelf(Shelf):
         self._path, self._place = path, f"state directory {path}"
         locks.opened(path)
         self._stores: dict[str, RocksStore] = {}
+        self._fronts: dict[str, Gathering] = {}
         self._is_open = True
 
     @property
     def stores(self) -> Mapping[str, Store]:
-        return self._stores
+        return self._fronts
 
     def add(self, name: str, identity: str, options: Options) -> None:
         store = RocksStore(self._database, _FAMILY + name, options, f"store {name!r} in {self._place}", self._bound)
-        self._stores[name] = store  # before the first read: `close` must find it if that fails
+        self._stores[name], self._fronts[name] = store, Gathering(store)  # `close` must find them if what follows fails
         store.claim(identity)
 
     def flush(self) -> None:
-        for store in self._stores.values():
-            store.flush()
+        for name, front in self._fronts.items():
+            front.pass_on()
+            self._stores[name].flush()
 
     def close(self) -> None:
         if not self._is_open:
             return
         self._is_open = False
         with ExitStack() as each:  # one that fails does not leave the others, and so LOCK, open
-            each.callback(locks.closed, self._path)
+            each.callback(locks.closed, self._path)  # the last one called
             each.callback(self._close_database)
-            for store in self._stores.values():
+            both: list[RocksStore | Gathering] = [*self._stores.values(), *self._fronts.values()]
+            for store in both:
                 each.callback(store.close)
 
     def _close_database(self) -> None:

@@ -370,10 +370,11 @@ class TestPlace:
             lambda store: store.get_many([b"k"]),
             lambda store: store.scan(),
             lambda store: store.write([(b"k", b"v")], 1),
+            lambda store: store.gather([(b"k", b"v")], 1),
             lambda store: store.clear(),
             lambda store: store.approximate_count(),
         ],
-        ids=["get", "get_many", "scan", "write", "clear", "approximate_count"],
+        ids=["get", "get_many", "scan", "write", "gather", "clear", "approximate_count"],
     )
     def test_a_closed_store_refuses(self, shelf: Shelf, store: Store, use: Callable[[Store], object]) -> None:
         shelf.close()
@@ -386,11 +387,13 @@ bound = st.none() | keys
 operations = st.lists(
     st.one_of(
         st.tuples(
-            st.just("write"),
+            st.sampled_from(["write", "gather"]),
             st.lists(st.tuples(keys, st.none() | st.binary(max_size=4)), max_size=8),
             st.none() | st.integers(0, 2**63 - 1),
         ),
         st.tuples(st.just("scan"), bound, bound),
+        st.tuples(st.just("get"), keys, st.none()),
+        st.tuples(st.just("erase"), keys, keys),
         st.tuples(st.just("clear"), st.none(), st.none()),
         st.tuples(st.just("reopen"), st.none(), st.none()),
     ),
@@ -408,10 +411,10 @@ def test_a_store_is_a_sorted_dict_with_an_offset(backend: Backend, steps: list[t
     offset: int | None = None
     for name, first, second in steps:
         store = shelf.stores["s"]
-        if name == "write":
+        if name in ("write", "gather"):
             assert isinstance(first, list)
             assert second is None or isinstance(second, int)
-            store.write(first, second)
+            getattr(store, name)(first, second)
             for key, value in first:
                 model.pop(key, None)
                 if value is not None:
@@ -424,6 +427,15 @@ def test_a_store_is_a_sorted_dict_with_an_offset(backend: Backend, steps: list[t
             expected = [(key, model[key]) for key in inside]
             assert list(store.scan(first, second)) == expected
             assert list(store.scan(first, second, reverse=True)) == expected[::-1]
+        elif name == "get":
+            assert isinstance(first, bytes)
+            assert store.get(first) == model.get(first)
+            assert store.get_many([first, b""]) == [model.get(first), model.get(b"")]
+        elif name == "erase":
+            assert isinstance(first, bytes)
+            assert isinstance(second, bytes)
+            store.erase(first, second)
+            model = {key: value for key, value in model.items() if not first <= key < second}
         elif name == "clear":
             store.clear()
             model, offset = {}, None

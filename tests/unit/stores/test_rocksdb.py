@@ -308,6 +308,5 @@ class TestPlaces:
 
 
 def _property(shelf: Shelf, name: str) -> int | None:
-    store = shelf.stores["busy"]
-    assert isinstance(store, rocksdb.RocksStore)
-    return store._family.property_int_value(name)
+    assert isinstance(shelf, rocksdb.RocksShelf)
+    return shelf._stores["busy"]._family.property_int_value(name)
