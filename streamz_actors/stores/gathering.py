@@ -1,6 +1,6 @@
 """Small commits that come often wait a moment, to go into a store together: what many of them write goes in once.
 
-    gather ──▶ waiting ──after a second, when it is much, or somebody scans──▶ the store behind
+    gather ──▶ waiting ──after 0.75 s, when it is much, or somebody scans──▶ the store behind
     write  ──▶ waiting and all, at once ───────────────────────────────────────▶ the store behind
     get    ──▶ waiting, else the store behind
 
@@ -14,8 +14,8 @@ from typing import Final
 
 from streamz_actors.stores.abc import Pair, Store
 
-EVERY: Final = 1.0
-"""Seconds that writes wait, as long as more of them come."""
+EVERY: Final = 0.75
+"""Seconds that writes wait, as long as more of them come. Commits of the usual interval, a second, do not wait."""
 MOST: Final = 16_384
 """Keys that wait."""
 
