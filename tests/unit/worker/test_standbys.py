@@ -83,27 +83,36 @@ class Broker:
         return [RawBatch(*place, [b"key"], [b"value"], [0], range(1), None, 1) for place in (FIRST, SECOND)]
 
 
-async def test_a_copy_that_goes_while_another_is_written_is_not_written_any_more() -> None:
-    broker: Any = Broker()
-
+def copies(broker: Any) -> Standbys:
     async def nothing() -> None:
         pass
 
-    standbys = Standbys(
+    return Standbys(
         broker, SystemClock(), lambda: None, lambda: False, lambda: False, nothing, committed_only=True, patience=1.0
     )
+
+
+async def followed(standbys: Standbys, broker: Any) -> "asyncio.Task[None]":
+    """Their life, once it has ended or the broker is asked again."""
+    life = asyncio.create_task(standbys.follow())
+    again = asyncio.create_task(broker.asked_again.wait())
+    await asyncio.wait({life, again}, return_when=asyncio.FIRST_COMPLETED)
+    again.cancel()
+    return life
+
+
+async def test_a_copy_that_goes_while_another_is_written_is_not_written_any_more() -> None:
+    broker: Any = Broker()
+    standbys = copies(broker)
     second: Any = Copy(SECOND)
     first: Any = Copy(FIRST, lambda: standbys.take(second.name))
     standbys.add(first)
     standbys.add(second)
-    following = asyncio.create_task(standbys.follow())
-    again = asyncio.create_task(broker.asked_again.wait())
-    await asyncio.wait({following, again}, return_when=asyncio.FIRST_COMPLETED)
-    again.cancel()
-    assert not following.done()
+    life = await followed(standbys, broker)
+    assert not life.done()
     assert (first.written[-1], second.written) == (1, [0])
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    life.cancel()
+    await asyncio.gather(life, return_exceptions=True)
 
 
 class Moving(Broker):
@@ -140,20 +149,11 @@ class Moving(Broker):
 
 async def test_a_copy_whose_log_begins_elsewhere_meanwhile_goes_on_from_there() -> None:
     broker: Any = Moving()
-
-    async def nothing() -> None:
-        pass
-
-    standbys = Standbys(
-        broker, SystemClock(), lambda: None, lambda: False, lambda: False, nothing, committed_only=True, patience=1.0
-    )
+    standbys = copies(broker)
     copy: Any = Copy(FIRST)
     copy.begin = lambda begins, ends: vars(copy).update(begun=True, taken=max(copy.taken, begins[FIRST]))
     standbys.add(copy)
-    following = asyncio.create_task(standbys.follow())
-    again = asyncio.create_task(broker.asked_again.wait())
-    await asyncio.wait({following, again}, return_when=asyncio.FIRST_COMPLETED)
-    again.cancel()
-    assert (copy.taken, copy.written[-1], following.done()) == (2, 2, False)
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    life = await followed(standbys, broker)
+    assert (copy.taken, copy.written[-1], life.done()) == (2, 2, False)
+    life.cancel()
+    await asyncio.gather(life, return_exceptions=True)
