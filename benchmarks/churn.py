@@ -82,7 +82,7 @@ async def bout(attempt: Attempt) -> Mapping[str, float]:
             rss, disk = app.peak_rss(), below(app.log.parent)
         await check(cluster, output, count)
     finally:
-        await cluster.delete([source, output])
+        await cluster.clear(group)
     found = speed(samples, "written", everything, everything)
     return {
         "rate": found.rate,

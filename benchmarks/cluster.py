@@ -68,6 +68,14 @@ class Cluster:
         known = await self._transport.admin.describe(topics)
         await self._transport.admin.delete(list(known))
 
+    async def clear(self, group: str) -> None:
+        """Deletes every topic with the group in its name: what an application wrote to, its changelogs as well.
+
+        The broker would go on compacting those, beside whoever runs next.
+        """
+        topics = await self._transport.admin.list_topics()
+        await self.delete([topic.name for topic in topics if group in topic.name])
+
     async def load(self, dataset: Dataset) -> None:
         """Fills the dataset's topic."""
         await self.fill(dataset.topic, dataset.records, dataset.orders)

@@ -44,7 +44,7 @@ async def bout(attempt: Attempt) -> Mapping[str, float]:
             await committed(attempt, source, 1 + warm + attempt.size)
             rss = app.peak_rss()
     finally:
-        await cluster.delete([source, output])
+        await cluster.clear(group)
     return {**reading.figures, "cpu_us": 1e6 * reading.cpu / attempt.size, "rss_mb": rss / 2**20}
 
 

@@ -124,7 +124,7 @@ class Bout:
         try:
             return await self._watched()
         finally:
-            await self._cluster.delete([self._output])
+            await self._cluster.clear(self._group)
 
     async def _watched(self) -> Watched:
         workload = self._workload
