@@ -1,6 +1,7 @@
 """Stream joined with a table: each row looks up what the table holds now. Changes of the table cause nothing."""
 
 from collections.abc import Callable
+from itertools import compress
 from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
@@ -94,12 +95,15 @@ class JoinTable(Operator):
         self._read, self._call, self._value, self._left = read, call, value, left
 
     async def process(self, batch: Batch) -> Batch | None:
-        matches = await self._read(batch)
-        left, pairs = self._left, zip(batch.values, matches, strict=True)
-        kept = [value is not None and (left or match is not None) for value, match in pairs]
-        if not all(kept):
-            if not any(kept):
+        valued = [value is not None for value in batch.values]
+        if not all(valued):
+            if not any(valued):
                 return None
-            batch = batch.select(kept)
-            matches = [match for match, keep in zip(matches, kept, strict=True) if keep]
+            batch = batch.select(valued)
+        matches = await self._read(batch)
+        found = [self._left or match is not None for match in matches]
+        if not all(found):
+            if not any(found):
+                return None
+            batch, matches = batch.select(found), list(compress(matches, found))
         return batch.replace(values=(await self._call(batch, batch.values, matches), self._value))

@@ -244,3 +244,20 @@ def test_a_versioned_table_is_declared_once_or_alike() -> None:
         app.table(topic, versioned=2)
     with pytest.raises(TopologyError, match=r"versioned= is for the table of a topic"):
         app.table("written", key_type=str, versioned=1)
+
+
+async def test_a_record_without_a_value_is_skipped_before_its_key_in_a_global_table_is_asked_for() -> None:
+    app = App("places", topic_partitions=1)
+    orders = app.topic("orders", key_type=str, value_type=dict[str, str], partitions=1)
+    cities = app.global_table(app.topic("cities", key_type=str, value_type=str, partitions=1))
+    out = app.topic("out", key_type=str, value_type=str, partitions=1)
+    joined = app.stream(orders).left_join(
+        cities, lambda order, city: f"{order['city']}: {city}", key=lambda key, order: order["city"]
+    )
+    joined.to(out)
+    async with TestDriver(app) as driver:
+        await driver.send("cities", key="C", value="Cologne")
+        await driver.send("orders", key="1", value=None)
+        await driver.send("orders", key="2", value={"city": "C"})
+        await driver.send("orders", key="3", value={"city": "D"})
+        assert [(row.key, row.value) for row in driver.read("out")] == [("2", "C: Cologne"), ("3", "D: None")]
