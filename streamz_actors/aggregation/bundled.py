@@ -80,9 +80,8 @@ class BundledEntries(Entries):
         initializer, step, asynchronous, counting = (
             folding.initializer, folding.step, folding.asynchronous, folding.counting
         )
-        overlay, find = logged.overlay, logged.find
+        overlay, find = logged.overlay, self.find(lines, raws)
         read, content_of, integers, slots = bundles.read, bundles.content, bundles.integers, bundles.slots
-        logged.load(raws)
         news: Column = []
         latest: list[int] = []
         before_each: Column = []

@@ -5,14 +5,15 @@ from itertools import compress
 from typing import Any
 
 from streamz_actors.aggregation.closing import Closed
-from streamz_actors.aggregation.folding import Folding, counted
+from streamz_actors.aggregation.folding import Folding
 from streamz_actors.aggregation.lines import Lines
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.guard import Guard
 from streamz_actors.dataflow.node import StoreSpec
 from streamz_actors.serde.schema import windowed_around
 from streamz_actors.serde.windowed import bounds
-from streamz_actors.stores.logged import LoggedStore
+from streamz_actors.stores.counting import Find, counted
+from streamz_actors.stores.logged import ABSENT, Held, LoggedStore
 from streamz_actors.stores.segments import START, key_of, time_of
 from streamz_actors.types import Headers, TopicPartition
 
@@ -67,6 +68,17 @@ class Entries:
         """The time that each of `keys` begins with."""
         return lines.starts
 
+    def find(self, lines: Lines, raws: list[bytes]) -> Find:
+        """How to find, of the entries with these keys, those that the overlay does not hold.
+
+        Nothing was stored yet of windows that begin later than any did at the last commit: nobody is asked for them.
+        """
+        first = min(lines.firsts)
+        if not self.logged.stored_from(first - first % self.length):
+            return _nothing
+        self.logged.load(raws)
+        return self.logged.beneath
+
     def opened(self, rows: list[Closed], since: int, until: int) -> list[Closed]:
         """The windows in entries that begin at since <= ms < until: of this kind, an entry is one."""
         return rows
@@ -74,13 +86,13 @@ class Entries:
     async def fold(self, guard: Guard, batch: Batch, lines: Lines, raws: list[bytes], olds: bool) -> Results:
         """Folds each line into its entry; `raws` are the keys of the lines."""
         folding, logged, times = self._folding, self.logged, lines.of(batch.timestamps)
+        find = self.find(lines, raws)
         if folding.counting:
-            counts = counted(logged, raws, times)
+            counts = counted(logged.overlay, find, raws, times)
             before = [count - 1 or None for count, _, _ in counts] if olds else []
             return Results([count for count, _, _ in counts], [time for _, _, time in counts], before)
         initializer, step, asynchronous = folding.initializer, folding.step, folding.asynchronous
-        overlay, find, decode, put = logged.overlay, logged.find, self.value.decode, logged.put
-        logged.load(raws)
+        overlay, decode, put = logged.overlay, self.value.decode, logged.put
         news: Column = []
         latest: list[int] = []
         before_each: Column = []
@@ -156,6 +168,10 @@ class Entries:
             headers=headers,
             olds=[None] * len(closed) if olds else None,
         )
+
+
+def _nothing(raw: bytes) -> Held:
+    return ABSENT
 
 
 def _shown_keys(lines: Lines, raws: list[bytes], end: Callable[[int], int]) -> list[bytes | None]:

@@ -1,11 +1,10 @@
 """What an aggregation does with its rows, whatever its windows are: count, reduce, aggregate, one of several groups."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from streamz_actors.dataflow.node import is_async
-from streamz_actors.stores.logged import Held, LoggedStore
 
 Function = Callable[..., Any]
 
@@ -64,22 +63,6 @@ def reducing(name: str, reducer: Function) -> Folding:
 
 def aggregating(name: str, initializer: Function, aggregator: Function, merger: Function | None = None) -> Folding:
     return Folding(f"aggregate {name!r}", initializer, aggregator, merger)
-
-
-def counted(logged: LoggedStore, keys: Sequence[bytes], timestamps: Sequence[int]) -> list[Held]:
-    """Counts one more under each key, one by one; what is held for each after it, under the later of the times."""
-    logged.load(keys)
-    overlay, find = logged.overlay, logged.find
-    counts: list[Held] = []
-    for key, timestamp in zip(keys, timestamps, strict=True):
-        before, _, latest = overlay.get(key) or find(key)
-        if before is None:
-            before, latest = 0, timestamp
-        elif latest < timestamp:
-            latest = timestamp
-        overlay[key] = held = (before + 1, None, latest)
-        counts.append(held)
-    return counts
 
 
 def _zero() -> int:

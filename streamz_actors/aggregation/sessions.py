@@ -111,7 +111,7 @@ class Sessions(Spanning):
         found: list[Found] = []
         if earliest > newest:
             return found
-        overlay, find, heads = store.logged.overlay, store.logged.find, store.heads
+        overlay, find, heads = store.logged.overlay, store.logged.beneath, store.heads
         for segment in range(store.segments.start(earliest), newest + 1, store.length):
             key = (heads.get(segment) or store.head(segment)) + raw
             for span in (overlay.get(key) or find(key))[0] or NONE:

@@ -150,7 +150,7 @@ class SlidingWindows(Spanning):
             low = oldest
         self._read_of = read = {}
         near: Spans = ()
-        overlay, find, heads, length = store.logged.overlay, store.logged.find, store.heads, store.length
+        overlay, find, heads, length = store.logged.overlay, store.logged.beneath, store.heads, store.length
         latest, behind = min(high, store.newest), time - self._size
         for segment in range(latest - latest % length, max(low - length, -1), -length):
             key = (heads.get(segment) or store.head(segment)) + raw

@@ -114,6 +114,7 @@ class Timeline:
         """The lines whose windows still take records; the others are reported. Stream time moves on."""
         times, retention = batch.timestamps, self._window.retention
         before, self._moment = self.moment, max(self.moment, max(times))
+        self._logged.reach(self._moment)
         if not lines.firsts or min(lines.firsts) > self._moment - retention:
             return lines
         reached = lines.picked(_maxima(times, before) if tops is None else tops)

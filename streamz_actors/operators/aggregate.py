@@ -9,7 +9,8 @@ from typing import Any
 
 from streamz_actors.dataflow.batch import Batch, Column
 from streamz_actors.dataflow.node import Node, Operator, StoreSpec, is_async
-from streamz_actors.stores.logged import Held, LoggedStore
+from streamz_actors.stores.counting import counted
+from streamz_actors.stores.logged import LoggedStore
 
 Function = Callable[..., Any]
 
@@ -87,14 +88,16 @@ class Count(Operator):
         self._spec = spec
 
     async def process(self, batch: Batch) -> Batch | None:
-        raw_keys = batch.encoded_keys(self._spec.key_schema)
+        raw_keys: list[Any] = batch.encoded_keys(self._spec.key_schema)
         if None in raw_keys or None in batch.payloads:
-            counted = [
+            counting = [
                 raw is not None and payload is not None
                 for raw, payload in zip(raw_keys, batch.payloads, strict=True)
             ]
-            batch, raw_keys = batch.select(counted), list(compress(raw_keys, counted))
-        counts = self._count(raw_keys, batch.timestamps)
+            batch, raw_keys = batch.select(counting), list(compress(raw_keys, counting))
+        logged = self._logged
+        logged.load(raw_keys)
+        counts = counted(logged.overlay, logged.beneath, raw_keys, batch.timestamps)
         if self.silent:
             return None
         values = [value for value, _, _ in counts]
@@ -103,22 +106,6 @@ class Count(Operator):
             timestamps=[timestamp for _, _, timestamp in counts],
             olds=[value - 1 or None for value in values] if self.olds else None,
         )
-
-    def _count(self, raw_keys: Column, timestamps: list[int]) -> list[Held]:
-        """Counts rows, one by one; what is held for each after it."""
-        logged = self._logged
-        logged.load(raw_keys)
-        overlay, find = logged.overlay, logged.find
-        counts: list[Held] = []
-        for raw, timestamp in zip(raw_keys, timestamps, strict=True):
-            before, _, latest = overlay.get(raw) or find(raw)
-            if before is None:
-                before, latest = 0, timestamp
-            elif latest < timestamp:
-                latest = timestamp
-            overlay[raw] = held = (before + 1, None, latest)
-            counts.append(held)
-        return counts
 
 
 class Fold(Operator):

@@ -113,6 +113,10 @@ class LoggedStore:
         self._old: dict[bytes, Held] = {}
         self._missed = 0
         """Keys that the store was asked for one by one since the last `load`, or that the last one brought."""
+        self._reached = NEVER
+        """The latest time that a key begins with, as `reach` was told."""
+        self._stored: int | None = None
+        """The same of keys that were given to the store; None while nobody has told."""
         self._expired = self._expiring = self._erased = FIRST
         """Below it, everything goes at the end of the next flush; of the one under way; below which it has gone."""
         self.flushes = 0
@@ -130,6 +134,10 @@ class LoggedStore:
         """What is held under a key."""
         # What is held is never false: it has fields. Who reads many keys looks into the overlay without this call.
         return self.overlay.get(key) or self._young.get(key) or self._settled(key)
+
+    def beneath(self, key: bytes) -> Held:
+        """What is held under a key that is not in the overlay."""
+        return self._young.get(key) or self._settled(key)
 
     def lately(self, key: bytes) -> Held | None:
         """What is held under a key that is not in the overlay, if it was written or looked at since the last generation
@@ -319,6 +327,18 @@ class LoggedStore:
         """Stream time has moved: it is kept, logged and restored with what it has led to."""
         self.overlay[MOMENT] = (None, b"", moment)
 
+    def reach(self, time: int) -> None:
+        """No key that begins with a later time is written before the next call. To be told before the first write."""
+        if self._stored is None:
+            last, _ = next(self.store.scan(FIRST, reverse=True), (None, None))
+            self._stored = NEVER if last is None else TIME.unpack_from(last)[0]
+        if time > self._reached:
+            self._reached = time
+
+    def stored_from(self, time: int) -> bool:
+        """Whether the store may have keys that begin with this time or a later one. If not, the overlay has all."""
+        return self._stored is None or time <= self._stored
+
     def expire(self, below: bytes) -> None:
         """Everything under keys before `below` goes at the next commit, together; nobody reads it any longer.
 
@@ -341,6 +361,8 @@ class LoggedStore:
         What an earlier flush took and did not bring to its end, because it failed or was cancelled, is taken again.
         """
         taken, self.overlay = self.overlay, {}
+        if self._stored is not None:
+            self._stored = max(self._stored, self._reached)
         self._expiring = self._expired
         self._young.update(taken)
         self._flushing = {**self._flushing, **taken} if self._flushing else taken

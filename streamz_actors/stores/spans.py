@@ -118,7 +118,7 @@ class SpanStore:
     def at(self, key: bytes) -> Spans:
         """The spans under a key of the store."""
         logged = self.logged
-        return (logged.overlay.get(key) or logged.find(key))[0] or NONE
+        return (logged.overlay.get(key) or logged.beneath(key))[0] or NONE
 
     def put(self, key: bytes, spans: Spans, time: int) -> None:
         """Writes them; none deletes. `time` is not more than a millisecond before that which the key begins with."""

@@ -83,7 +83,7 @@ class State:
             if raw_keys is None or raw_keys[index] != raw:
                 self._check_owned(context, key, raw)
         logged = self.logged
-        before = logged.overlay.get(raw) or logged.find(raw)
+        before = logged.overlay.get(raw) or logged.beneath(raw)
         written = logged.put(raw, value, timestamp)
         context.journal.append((self, raw, before, written))
 

@@ -13,6 +13,7 @@ from streamz_actors.stores.abc import Store
 from streamz_actors.stores.bound import ROW, Bound
 from streamz_actors.stores.logged import CHUNK, COLD, LoggedStore, stamp, unstamp
 from streamz_actors.stores.memory import MemoryBackend, MemoryStore, _Content
+from streamz_actors.stores.segments import timed_key
 
 
 def fresh_store(bound: int = 100_000) -> Store:
@@ -325,3 +326,40 @@ def test_it_behaves_as_a_dict_that_forgets_uncommitted_writes_when_dropped(
             now[key] = value
         assert {key: state.value(entry) for key, entry in state.scan()} == now
         assert [state.get(bytes([number])) for number in range(7)] == [now.get(bytes([number])) for number in range(7)]
+
+
+def test_times_that_no_stored_key_begins_with_are_known_until_a_commit_takes_such_keys() -> None:
+    state = logged()
+    assert state.stored_from(0), "while nobody has told of times, nothing is known"
+    state.reach(20)
+    assert not state.stored_from(0)
+    state.put(timed_key(20, b"k"), 1, 25)
+    assert not state.stored_from(20), "the overlay has it"
+    state.begin_flush()
+    assert state.stored_from(20)
+    assert not state.stored_from(21)
+    state.reach(10)
+    state.reach(40)
+    assert not state.stored_from(21), "nothing of that time was given to the store"
+
+
+def test_what_a_store_holds_from_before_is_asked_for() -> None:
+    store = fresh_store()
+    before = logged(store=store)
+    before.put(timed_key(20, b"k"), 1, 25)
+    before.note(25)
+    commit(before)
+    state = logged(store=store)
+    state.reach(5)
+    assert state.stored_from(20)
+    assert not state.stored_from(21)
+
+
+def test_of_a_store_with_no_more_than_stream_time_nothing_is_asked_for() -> None:
+    store = fresh_store()
+    before = logged(store=store)
+    before.note(25)
+    commit(before)
+    state = logged(store=store)
+    state.reach(30)
+    assert not state.stored_from(0)
