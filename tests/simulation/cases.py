@@ -8,10 +8,12 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from streamz_actors import AgentStream, App, JoinWindow, Tumbling, Windowed
+from streamz_actors import AgentStream, App, JoinWindow, Session, Tumbling, Windowed
 from streamz_actors.clock import ManualClock
 from streamz_actors.testing import Record, TestCluster
-from tests.simulation import checks
+from streamz_actors.types import partition_of
+from tests.simulation import checks, event_time
+from tests.simulation.event_time import Happened, Window
 
 KEYS = [f"k{number}" for number in range(6)]
 PARTITIONS = 3
@@ -42,11 +44,14 @@ class Pace:
 
 
 class Case(ABC):
-    """`outputs` and `tables` are what its check looks at."""
+    """`outputs`, `tables` and `windows`, tables of them, are what its check looks at."""
 
     name: str
     outputs: Sequence[str] = ()
     tables: Sequence[str] = ()
+    windows: Sequence[str] = ()
+    loses_state = False
+    """Whether all workers lose their disks at the end, before the last records: changelogs alone say what was."""
 
     @abstractmethod
     def app(self, pace: Pace) -> App: ...
@@ -71,6 +76,11 @@ class Found:
     def __init__(self, case: Case, cluster: TestCluster) -> None:
         self.records = {topic: cluster.read(topic) for topic in case.outputs}
         self.tables = {table: dict(cluster.table(table)) for table in case.tables}
+        self.windows = {table: self._windows(cluster, table) for table in case.windows}
+
+    def _windows(self, cluster: TestCluster, table: str) -> dict[Window, int]:
+        view = cluster.table(table)
+        return {Window(key, found.start, found.end): found.value for key in KEYS for found in view.windows(key)}
 
     def by_key(self, topic: str) -> dict[str, list[int]]:
         return grouped((record.key, record.value) for record in self.records[topic])
@@ -229,4 +239,81 @@ def grouped_windows(records: Iterable[Record]) -> dict[tuple[str, int], list[Any
     return dict(found)
 
 
-CASES: tuple[Case, ...] = (Orders(), Pipeline(), Crew())
+class Visits(Case):
+    """Short windows in which time goes on: what stores have erased is deleted from their changelogs, over and over.
+
+    Windows that leave when they have closed, sessions, and windows that a handler writes, on a topic of its own.
+    """
+
+    name = "visits"
+    outputs = ("closed",)
+    windows = ("final", "sessions", "written")
+    loses_state = True
+    partitions = 2
+    size, grace = 20_000, 20_000
+    gap, patience = 8_000, 60_000
+    """Of sessions."""
+    step = 6_000
+    """Between two records."""
+
+    def app(self, pace: Pace) -> App:
+        app = App("visits")
+        counted = app.topic("counted", key_type=str, value_type=int, partitions=self.partitions)
+        noted = app.topic("noted", key_type=str, value_type=int, partitions=self.partitions)
+        closed = app.topic("closed", key_type=Windowed[str], value_type=int, partitions=1)
+        groups = app.stream(counted).group_by_key()
+        window = Tumbling(self.size / 1000, grace=self.grace / 1000)
+        groups.windowed_by(window).count("final", emit="close").to_stream().to(closed)
+        groups.windowed_by(Session(self.gap / 1000, grace=self.patience / 1000)).count("sessions")
+        written = app.table(
+            "written", key_type=str, value_type=int, default=int, windowed=window, expires=self.grace / 1000
+        )
+
+        @app.agent(noted)
+        async def write(stream: AgentStream[str, int]) -> None:
+            async for key, number in stream.items():
+                await pace(number)
+                written[key] += 1
+
+        return app
+
+    def record(self, seed: int, number: int) -> Input:
+        """Most come late by less than windows wait, some by more; none by more than sessions do."""
+        random = Random(seed * 1_000_003 + number)
+        late = random.randrange(self.patience if random.random() < 0.2 else self.grace)
+        topic = random.choice(("counted", "counted", "noted"))
+        return Input(topic, random.choice(KEYS), number, 100_000 + number * self.step - late)
+
+    def last(self, number: int) -> list[Input]:
+        """Of each key one that moves time, one for a window that is open, and one that is late."""
+        now = 100_000 + number * self.step
+        times = (now - late for late in (0, self.grace // 2, self.patience - 1))
+        given = product(("counted", "noted"), times, KEYS)
+        return [Input(topic, key, number + each, time) for each, (topic, time, key) in enumerate(given)]
+
+    def check(self, given: Sequence[Input], found: Found, *, exact: bool, ordered: bool) -> None:
+        counted, noted = self._happened(given, "counted"), self._happened(given, "noted")
+        kept = self.size + self.grace
+        finals = event_time.tumbling(counted, self.size, self.grace, kept + 1)  # closed before they go
+        closed = [
+            (Window(record.key.key, record.key.start, record.key.end), record.value)
+            for record in found.records["closed"]
+        ]
+        checks.as_a_set("closed", finals.closed.items(), closed, exact=exact)
+        truth = {
+            "final": finals.kept,
+            "sessions": event_time.sessions(counted, self.gap, self.patience),
+            "written": event_time.tumbling(noted, self.size, self.grace, kept).kept,
+        }
+        for table, windows in truth.items():
+            checks.counted(table, windows, found.windows[table], exact=True)
+
+    def _happened(self, given: Sequence[Input], topic: str) -> list[Happened]:
+        return [
+            Happened(partition_of(each.key.encode(), self.partitions), each.key, each.timestamp)
+            for each in given
+            if each.topic == topic
+        ]
+
+
+CASES: tuple[Case, ...] = (Orders(), Pipeline(), Crew(), Visits())

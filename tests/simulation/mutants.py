@@ -7,6 +7,8 @@ from typing import Any
 from unittest import mock
 
 from streamz_actors.errors import CommitError
+from streamz_actors.stores.logged import FIRST, TIME
+from streamz_actors.tables.mapping import State
 from streamz_actors.tasks import barrier, restore
 from streamz_actors.tasks import commit as steps
 from streamz_actors.tasks.barrier import Barrier
@@ -22,7 +24,7 @@ from streamz_actors.transport.abc import GroupMember, Reader
 from streamz_actors.transport.memory.consumer import MemoryConsumer
 from streamz_actors.transport.memory.group import Group
 from streamz_actors.types import TopicPartition
-from streamz_actors.worker import at_least_once, exactly_once
+from streamz_actors.worker import at_least_once, exactly_once, purge
 from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.exactly_once import ExactlyOnce
 from streamz_actors.worker.members import Membership
@@ -129,6 +131,15 @@ async def unknown_is_committed(*arguments: Any) -> None:
         return
 
 
+end_transaction = ExactlyOnce._commit
+
+
+async def purged_first(self: ExactlyOnce, *, hurried: bool) -> None:
+    """What a commit is going to erase goes from the changelogs before it has ended."""
+    self.parts.purge.after(self._tasks(), self.parts.assigned.committed)
+    await end_transaction(self, hurried=hurried)
+
+
 async def without_offsets(
     self: SimulatedTransactions, offsets: Mapping[TopicPartition, int], member: GroupMember
 ) -> None:
@@ -162,6 +173,19 @@ async def without_the_last(store: Any, raw: Any, end: int | None, pause: Any) ->
     await apply(store, raw, raw.next_offset - 1 if end is None else end - 1, pause)
 
 
+# -- purging
+
+def all_but_the_newest(state: State) -> int:
+    """What is older than the stream time goes, of windows that are open as well."""
+    return max(0, state.logged.moment)
+
+
+def not_erased_yet(state: State) -> int:
+    """What the next commit erases."""
+    expired = state.logged._expired
+    return 0 if expired == FIRST else int(TIME.unpack(expired)[0]) - purge.SLACK
+
+
 # -- rebalances
 
 told = Membership.told
@@ -181,6 +205,7 @@ MUTANTS = (
     Mutant("flushes are not marked", ALO, [(Ledger, "mark", lambda *arguments: {})]),
     Mutant("a restore leaves out the last record", ALO, [(restore, "apply", without_the_last)]),
     Mutant("what stands behind state is not waited for", ALO, [(Barrier, "clear", property(lambda self: True))]),
+    Mutant("windows are purged while they are open", ALO, [(purge, "oldest", all_but_the_newest)]),
     Mutant("zombies are neither fenced nor refused", EOS, [(Group, "check", none), (ExactlyOnce, "fence", nothing)]),
     Mutant(
         "stores are written before the transaction ends",
@@ -204,6 +229,11 @@ MUTANTS = (
         "tasks are revoked without a commit",
         EOS,
         [(ExactlyOnce, "pause", nothing), (ExactlyOnce, "hand_over", nothing)],
+    ),
+    Mutant(
+        "windows are purged before a commit erases them",
+        EOS,
+        [(ExactlyOnce, "_commit", purged_first), (purge, "oldest", not_erased_yet)],
     ),
     Mutant("kept tasks read on where the group stands", EOS, [(Worker, "_fetched", lambda self: {})]),
 )

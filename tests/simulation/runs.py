@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from tempfile import gettempdir
+from unittest import mock
 
 from streamz_actors.errors import UsageError
 from streamz_actors.testing import TestCluster
+from streamz_actors.worker import purge
 from tests.simulation.cases import CASES, Found, Input, Pace
 from tests.simulation.checks import Violation
 from tests.simulation.schedules import Action, Schedule
@@ -18,6 +20,8 @@ SESSION = 5.0
 """Seconds after which a worker is missed: what is simulated takes as long."""
 LIMIT = 300.0
 """Seconds in which a cluster that nothing happens to any more must have done everything."""
+PURGES = 1
+"""Commits between two purges of internal topics: runs are short."""
 
 
 @dataclass(slots=True)
@@ -33,7 +37,7 @@ class Outcome:
 
 def simulate(schedule: Schedule) -> Outcome:
     """In an event loop of its own, without a log, and without the settings of the project in whose folder this is."""
-    with silence(), chdir(gettempdir()):
+    with silence(), chdir(gettempdir()), mock.patch.object(purge, "EVERY", PURGES):
         return asyncio.run(Run(schedule).outcome())
 
 
@@ -85,6 +89,8 @@ class Run:
             await self._act(action)
         await self._recover()
         await cluster.settle(limit=LIMIT)
+        if self._case.loses_state:
+            await self._lose_state()
         last = self._case.last(len(self._given))
         await self._send(last)
         await cluster.settle(limit=LIMIT)
@@ -104,6 +110,16 @@ class Run:
                 await cluster.resume(number)
             elif not process.alive:
                 await cluster.restart(number)
+
+    async def _lose_state(self) -> None:
+        """All workers die, and begin again with nothing."""
+        cluster = self._cluster
+        numbers = range(len(cluster.workers))
+        for number in numbers:
+            await cluster.kill(number, keep_state=False)
+        for number in numbers:
+            await cluster.restart(number)
+        await cluster.settle(limit=LIMIT)
 
     async def _send(self, inputs: list[Input]) -> None:
         for each in inputs:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from streamz_actors.testing import Faults
-from tests.simulation import checks, schedules
+from tests.simulation import checks, event_time, schedules
 from tests.simulation.cases import CASES
 from tests.simulation.checks import Violation
+from tests.simulation.event_time import Happened, Window
 from tests.simulation.reports import command, report
 from tests.simulation.runs import Outcome, simulate
 from tests.simulation.schedules import Action, Schedule
@@ -75,14 +76,24 @@ def test_the_command_names_what_is_not_the_seeds_own() -> None:
 def test_a_run_is_the_same_in_another_process() -> None:
     code = (
         "from tests.simulation import runs, schedules;"
-        "print(*(line for seed in (4, 5) for line in runs.simulate(schedules.make(seed, 3)).trace), sep=chr(10))"
+        "print(*(line for seed in (4, 7) for line in runs.simulate(schedules.make(seed, 4)).trace), sep=chr(10))"
     )
     traces = [
         subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True)
         for seed in ("1", "2")
     ]
-    here = [line for seed in (4, 5) for line in simulate(schedules.make(seed, 3)).trace]
+    here = [line for seed in (4, 7) for line in simulate(schedules.make(seed, 4)).trace]
     assert [trace.stdout.decode().splitlines() for trace in traces] == [here, here]
+
+
+def test_what_windows_hold_is_purged_over_and_over() -> None:
+    """Before everything comes back from the changelogs at the end."""
+    visits = next(number for number, case in enumerate(CASES) if case.name == "visits")
+    for seed in range(visits, 10 * len(CASES), len(CASES)):
+        trace = simulate(schedules.make(seed, len(CASES))).trace
+        last = max(at for at, line in enumerate(trace) if line.endswith("its disk is lost"))
+        purges = [line for line in trace[:last] if "delete records before visits-" in line]
+        assert len({line.split()[-2] for line in purges}) >= 3, "of different changelogs"
 
 
 def test_a_violation_is_told_with_the_command_that_finds_it_again() -> None:
@@ -131,6 +142,21 @@ def test_sets_that_are_not_what_they_may_be(found: str, exact: bool, invariant: 
     with pytest.raises(Violation) as told:
         checks.as_a_set("t", "ab", found, exact=exact)
     assert told.value.invariant == invariant
+
+
+def test_windows_by_the_time_of_what_happened() -> None:
+    """Of ten ms, with a grace of five, in two partitions that each have a time of their own."""
+    times = [(0, "a", 3), (0, "a", 9), (0, "b", 14), (0, "a", 8), (0, "a", 15), (0, "a", 9), (1, "c", 0), (0, "b", 21)]
+    counts = event_time.tumbling([Happened(*each) for each in times], 10, 5, 15)
+    assert counts.closed == {Window("a", 0, 10): 3}
+    kept = [("a", 10), ("b", 10), ("b", 20), ("c", 0)]
+    assert counts.kept == {Window(key, start, start + 10): 1 for key, start in kept}
+
+
+def test_sessions_by_the_time_of_what_happened() -> None:
+    times = [(0, "a", 3), (0, "a", 9), (0, "a", 6), (0, "a", 14), (0, "b", 20), (1, "a", 21)]
+    found = event_time.sessions([Happened(*each) for each in times], 3, 6)
+    assert found == {Window("a", 14, 14): 1, Window("b", 20, 20): 1, Window("a", 21, 21): 1}
 
 
 def test_a_value_that_is_wrong() -> None:
