@@ -87,7 +87,7 @@ class ProduceError(TransportError):
     and all others of the send. Empty: nobody knows what was written.
 
     `runs`: offsets and counts, row after row, with the offset -1 for what was refused. `lasting`: it is not about these
-    records, others of the topic are refused as well.
+    records, others of the topic are refused as well. `gone`: for there is no such topic (any more).
     """
 
     def __init__(
@@ -97,9 +97,10 @@ class ProduceError(TransportError):
         runs: tuple[tuple[int, int], ...] = (),
         *,
         lasting: bool = False,
+        gone: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.rows, self.runs, self.lasting = rows, runs, lasting
+        self.rows, self.runs, self.lasting, self.gone = rows, runs, lasting, gone
 
     @property
     def refused(self) -> bool:

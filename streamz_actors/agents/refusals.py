@@ -22,9 +22,12 @@ class Refusals:
         self._given_up: deque[tuple[object, int, int]] = deque(maxlen=REMEMBERED)
 
     def judge(self, batch: Batch, row: int, error: ProduceError) -> None:
-        """Returns if all else goes on. Raises HandlerError under `Fail`, and if any record would be refused."""
+        """Returns if all else goes on. Raises HandlerError under `Fail`, and if any record would be refused by a topic
+        that is there.
+        """
         event = (batch.origin, batch.offsets[row], row)
         if event in self._given_up:
             return
         self._given_up.append(event)
-        self._place.give_up(self._what, Fail() if error.lasting else self._policy, batch, row, error, 1)
+        lasting = error.lasting and not error.gone
+        self._place.give_up(self._what, Fail() if lasting else self._policy, batch, row, error, 1)

@@ -43,7 +43,9 @@ class Sink(Operator):
 
     def _refused(self, batch: Batch, row: int, error: ProduceError) -> None:
         what = f"to {self._name!r}"
-        if self.guard.stops or error.lasting:
+        # What a repartition topic should have is state, and comes again when it is made anew by the next start.
+        lasting = error.lasting and (self._topic.internal or not error.gone)
+        if self.guard.stops or lasting:
             raise HandlerError(what, batch.origin, batch.offsets[row], error) from error
         self.guard.failed(what, batch, row, error)
 

@@ -15,6 +15,7 @@ from aiokafka import errors as kafka
 
 from streamz_actors.errors import ProduceError
 from streamz_actors.transport.abc import Delivery
+from streamz_actors.transport.kafka.absence import Gone
 from streamz_actors.transport.kafka.errors import InvalidRecord, UnsupportedCompression, reason
 from streamz_actors.types import Headers, TopicPartition
 
@@ -43,7 +44,7 @@ MOST = 1 << 31
 class Send:
     """One call of `Producer.send`, on its way. `done` counts what is delivered or refused, `runs` says where it is."""
 
-    __slots__ = ("done", "future", "headers", "keys", "lasting", "refused", "runs", "timestamps", "values")
+    __slots__ = ("done", "future", "gone", "headers", "keys", "lasting", "refused", "runs", "timestamps", "values")
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Send:
         self.done = 0
         self.runs: list[tuple[int, int]] = []
         self.refused: dict[int, str] = {}
-        self.lasting = False
+        self.lasting = self.gone = False
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -107,7 +108,9 @@ class Send:
             return
         why = next(iter(self.refused.values()))
         self.future.set_exception(
-            ProduceError(f"{place(partition)}: {why}", self.refused, tuple(self.runs), lasting=self.lasting)
+            ProduceError(
+                f"{place(partition)}: {why}", self.refused, tuple(self.runs), lasting=self.lasting, gone=self.gone
+            )
         )
 
 
@@ -137,8 +140,8 @@ class Lane:
         max_record: int,
     ) -> None:
         """`new_builder` makes one for at most so many bytes. `deliver` returns the batch's first offset, and raises
-        LookupError if there is no such partition. `take_back` is told how many records the broker refused, `settled`
-        how many are no longer pending. `max_record` is in bytes.
+        LookupError if there is no such partition, Gone if there is no such topic. `take_back` is told how many records
+        the broker refused, `settled` how many are no longer pending. `max_record` is in bytes.
         """
         self._partition = partition
         self._new_builder = new_builder
@@ -205,6 +208,7 @@ class Lane:
                 self._refuse_rest(send, reason(error))
         except LookupError as error:
             for send in tuple(self._sends):
+                send.gone = isinstance(error, Gone)
                 self._refuse_rest(send, str(error))
         else:
             self._most = min(2 * self._most, MOST)

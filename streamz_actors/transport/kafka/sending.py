@@ -7,12 +7,13 @@ from itertools import chain
 from typing import Any
 
 from aiokafka import TopicPartition as ForeignPartition
-from aiokafka.errors import KafkaConnectionError, ProducerClosed
+from aiokafka.errors import KafkaConnectionError, ProducerClosed, TopicAuthorizationFailedError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streamz_actors.clock import Clock
 from streamz_actors.errors import ProduceError
 from streamz_actors.transport.abc import Delivery
+from streamz_actors.transport.kafka.absence import Absences, Gone
 from streamz_actors.transport.kafka.connection import Profile
 from streamz_actors.transport.kafka.errors import reason
 from streamz_actors.transport.kafka.lane import Lane, Send
@@ -21,8 +22,12 @@ from streamz_actors.types import Headers, TopicPartition
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 5.0
-TOPIC_TIMEOUT = 3.0
-"""How long a topic may take to become known to the brokers after it was created."""
+ABSENCE = 120.0
+"""Seconds for which records wait at the most for a topic that was deleted: as long as Kafka's own producer tries. An
+outage, in which nobody knows what there is, may last longer.
+"""
+LOOK = 1.0
+"""Seconds after which it is asked why a batch is not acknowledged yet, again and again: metadata may be out of date."""
 
 MAX_BATCH = 512 * 1024
 MAX_REQUEST = 1024 * 1024
@@ -34,7 +39,8 @@ class Sending:
     """One started aiokafka producer in use. It ends with `close` or `abandon`, and cannot be started again.
 
     A batch is sent again and again for `patience` seconds, through outages of any kind; idempotence keeps it single and
-    in order. A delivery that is unknown after that is the end of all of it: `refusing` says why.
+    in order. A delivery that is unknown after that is the end of all of it: `refusing` says why. If its topic is gone,
+    it is given up after half that time at the latest, so that a transaction can still be ended.
     """
 
     def __init__(self, producer: Any, profile: Profile, clock: Clock, patience: float) -> None:
@@ -42,6 +48,7 @@ class Sending:
         self.refusing = ""
         self._clock = clock
         self._patience = patience
+        self._absences = Absences(producer.client, clock, min(patience / 2, ABSENCE))
         self._max_batch = int(profile.producer.get("max_batch_size", MAX_BATCH))
         self._max_record = max(int(profile.producer.get("max_request_size", MAX_REQUEST)), self._max_batch)
         self._lanes: dict[TopicPartition, Lane] = {}
@@ -105,23 +112,61 @@ class Sending:
         async with asyncio.timeout(self._patience):
             await self._find(partition)
             delivery = await self.producer.send_batch(builder, partition.topic, partition=partition.partition)
-            metadata = await delivery
+            try:
+                while not (await asyncio.wait((delivery,), timeout=LOOK))[0]:
+                    await self._look(partition, delivery)
+                metadata = delivery.result()
+            finally:
+                delivery.cancel()
         if metadata.offset < 0:
             raise ProduceError("the broker had it already, and no longer knows where")
         return int(metadata.offset)
 
     async def _find(self, partition: TopicPartition) -> None:
-        """Raises LookupError when the brokers answer that there is no such partition; waits while they do not."""
-        client, deadline = self.producer.client, self._clock.monotonic() + TOPIC_TIMEOUT
-        while partition.partition not in (known := client.cluster.partitions_for_topic(partition.topic) or ()):
-            client.add_topic(partition.topic)
-            answered = await client.force_metadata_update()
-            known = client.cluster.partitions_for_topic(partition.topic) or ()
-            if answered and partition.partition not in known and (known or self._clock.monotonic() > deadline):
-                only = f"this topic has only {len(known)} partitions"
-                raise LookupError(only if known else "there is no such topic; create it first")
-            if partition.partition not in known:
+        """Raises LookupError when the brokers answer that there is no such partition; waits while they do not, and
+        while its topic may come back.
+        """
+        client, topic = self.producer.client, partition.topic
+        answered: bool | None = None
+        while True:
+            there = self._absences.check(topic, answered)
+            known = client.cluster.partitions_for_topic(topic) or ()
+            if partition.partition in known:
+                return
+            if there and answered:
+                raise LookupError(f"this topic has only {len(known)} partitions")
+            if answered is not None:
                 await self._clock.sleep(0.1)
+            client.add_topic(topic)
+            answered = await client.force_metadata_update()
+            if topic in client.cluster.unauthorized_topics:
+                raise LookupError(reason(TopicAuthorizationFailedError(topic)))
+
+    async def _look(self, partition: TopicPartition, delivery: "asyncio.Future[Any]") -> None:
+        """Gives a batch up whose topic is gone."""
+        asked = self.producer.client.force_metadata_update()
+        await asyncio.wait((asked, delivery), return_when=asyncio.FIRST_COMPLETED)
+        if delivery.done() or not asked.done():
+            return
+        try:
+            self._absences.check(partition.topic, asked.result())
+        except Gone as error:
+            self._give_up(ForeignPartition(*partition), error)
+
+    def _give_up(self, partition: Any, error: Gone) -> None:
+        """Takes a batch back from aiokafka, unless a request is under way with it: that will be answered.
+
+        Its sequence numbers are left out if they were ever used: a topic that is made anew takes any to begin with.
+        """
+        accumulator, manager = self.producer._message_accumulator, self.producer._txn_manager
+        if not accumulator._batches.get(partition):
+            return
+        batch = accumulator._pop_batch(partition)
+        if manager is not None:
+            if batch.retry_count == 1:
+                manager.increment_sequence_number(partition, -batch.record_count)
+            manager.partitions_to_add().discard(partition)  # else none would be added to the transaction any more
+        batch.failure(error)
 
     def _take_back(self, partition: TopicPartition, records: int) -> None:
         """The next batch gets the sequence numbers of the one that the broker refused."""
@@ -199,6 +244,10 @@ async def abandon(producer: Any) -> None:
         raise KafkaConnectionError("this producer was abandoned")
 
     producer.client.send, producer._closed = refuse, True
+    sender = producer._sender.sender_task
+    if sender is not None:  # how it ends is of no interest any more, and aiokafka stumbles over that
+        sender.remove_done_callback(producer._sender._fail_all)
+        sender.add_done_callback(_forget)
     accumulator = producer._message_accumulator
     waiting = [*chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]
     accumulator.fail_all(ProducerClosed())
@@ -207,7 +256,11 @@ async def abandon(producer: Any) -> None:
         batch.future.exception()
         batch._drain_waiter.exception()
     await producer.client.close()
-    sender = producer._sender.sender_task
     if sender is not None and not sender.done():
         sender.cancel()
         await asyncio.wait({sender}, timeout=2)
+
+
+def _forget(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()

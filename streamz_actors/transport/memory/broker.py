@@ -122,8 +122,9 @@ class MemoryBroker:
         try:
             log = self.log(partition)
         except TransportError as error:
-            why = str(error)
-            raise ProduceError(f"{partition}: {why}", dict.fromkeys(range(len(keys)), why), lasting=True) from error
+            why, gone = str(error), partition.topic not in self.topics
+            refused = dict.fromkeys(range(len(keys)), why)
+            raise ProduceError(f"{partition}: {why}", refused, lasting=True, gone=gone) from error
         try:
             producer = self.transactions.write(ticket, log) if ticket is not None else None
         except TransportError as error:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streamz_actors.errors import ProduceError
 from streamz_actors.transport.abc import Delivery
+from streamz_actors.transport.kafka.absence import Gone
 from streamz_actors.transport.kafka.errors import InvalidRecord
 from streamz_actors.transport.kafka.lane import Lane, Send
 from streamz_actors.types import Headers, TopicPartition
@@ -199,3 +200,23 @@ async def test_a_cancelled_future_does_not_stop_the_delivery() -> None:
     await broker.lane.run()
     assert broker.values == [b"1"]
     assert broker.settled == 1
+
+
+@pytest.mark.parametrize("error", [Gone("no such topic any more"), LookupError("this topic has only 2 partitions")])
+async def test_all_that_waits_for_a_place_that_is_not_there_is_refused_and_says_if_the_topic_is_gone(
+    error: LookupError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nowhere(partition: TopicPartition, builder: BatchBuilder) -> int:
+        await asyncio.sleep(0)
+        later.append(broker.send([b"c"]))
+        raise error
+
+    broker, later = Broker(), list[Any]()
+    monkeypatch.setattr(broker.lane, "_deliver", nowhere)
+    futures = [broker.send([b"a", b"b"])]
+    await broker.lane.run()
+    for future in futures + later:
+        with pytest.raises(ProduceError, match=str(error)) as caught:
+            await future
+        assert (caught.value.lasting, caught.value.gone) == (True, isinstance(error, Gone))
+    assert (broker.settled, broker.taken_back) == (3, 0)
