@@ -112,7 +112,9 @@ def _loop_factory(fast: bool) -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _work(
     application: Application, settings: Settings, overrides: dict[str, str], bounded: bool, child: Child | None
 ) -> None:
-    """The worker, and beside it what tells of its start. Raises what makes the worker fail."""
+    """The worker, and beside it what tells of its start. Raises what makes the worker fail, and what it could not
+    commit when it was stopped.
+    """
     running = application.worker(bounded=bounded, siblings=None if child is None else child.siblings, **overrides)
     audience: Audience = People(application, settings) if child is None else child
 
@@ -141,6 +143,8 @@ async def _work(
                 following.cancel()
                 with suppress(asyncio.CancelledError):
                     await following
+    if running.worker.undone is not None:
+        raise running.worker.undone
     logger.info("stopped: everything in hand is committed")
 
 

@@ -118,7 +118,7 @@ class RecordCollector(Collector):
         self._partition_of: dict[tuple[str, int], Homes] = {}
         self._scheduled = False
         self._outstanding = 0
-        self._deliveries: set[asyncio.Future[Delivery]] = set()
+        self._deliveries: dict[asyncio.Future[Delivery], TopicPartition] = {}
         self._turn = 0
         self._refused: list[tuple[asyncio.Future[RecordMetadata], Callable[[], None]]] = []
         """Futures that have failed, and what is done if nobody looks at one."""
@@ -256,7 +256,7 @@ class RecordCollector(Collector):
             future = self._producer.send(
                 topic, partition, columns.keys, columns.values, columns.timestamps, columns.headers
             )
-            self._deliveries.add(future)
+            self._deliveries[future] = place
             if future.done():
                 self._delivered(place, columns, rows, future)
             else:
@@ -270,7 +270,7 @@ class RecordCollector(Collector):
             _cancel(columns)
             return
         self._outstanding -= rows
-        self._deliveries.discard(future)
+        del self._deliveries[future]
         self._letters.discard(future)
         if isinstance(error, ProduceError) and error.refused:
             self._refuse(columns, error, Delivery(*place, error.runs))
@@ -320,7 +320,7 @@ class RecordCollector(Collector):
         except StreamzError as failure:
             self._fail(failure)
         self.flush()
-        self._letters |= self._deliveries - before
+        self._letters |= self._deliveries.keys() - before
         self.held, self._pending = held, waiting
         self._scheduled = bool(waiting) and not held
         if self._scheduled:
@@ -346,7 +346,7 @@ class RecordCollector(Collector):
     def reset(self) -> None:
         """Forgets whatever was added. Whoever still waits for a delivery is cancelled."""
         pending, ruined = self._pending, self._ruined
-        self._pending, self._ruined, self._deliveries, self._outstanding = {}, [], set(), 0
+        self._pending, self._ruined, self._deliveries, self._outstanding = {}, [], {}, 0
         self.held, self.used, self.failure = False, False, None
         self._refused, self._unforgiven, self._letters = [], [], set()
         for columns in (*pending.values(), *ruined):
@@ -363,6 +363,10 @@ class RecordCollector(Collector):
     @property
     def idle(self) -> bool:
         return not self._pending and not self._outstanding
+
+    def waits_for(self) -> list[TopicPartition]:
+        """Where not everything is acknowledged; what has waited longest comes first."""
+        return list(dict.fromkeys(self._deliveries.values()))
 
     async def drain(self) -> None:
         """Returns when everything added so far is acknowledged. Raises StreamzError if any of it was not delivered."""

@@ -76,6 +76,8 @@ class AssignedTasks:
         self._task_of: dict[TopicPartition, Task] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._dropped: dict[TopicPartition, int] = {}
+        """What `undone` said of tasks that were dropped and are not taken in anew yet."""
         self.begun: dict[TopicPartition, int] = {}
         """Where each partition began when its task was opened."""
         self._restoring: asyncio.Task[None] | None = None
@@ -134,6 +136,7 @@ class AssignedTasks:
         new = [self._make(*wanted[name]) for name in wanted.keys() - self.by_name.keys()]
         if new:
             await self._take_over(sorted(new, key=lambda task: task.name), consumer, discard)
+        self._dropped.clear()
         self._restore()
         self._exchange.begin(provision, duties(told, self._name, provision))
         self.leftovers.provision = provision
@@ -251,7 +254,18 @@ class AssignedTasks:
 
     def drop_all(self) -> None:
         """Of all that is here nothing is kept; `fit` takes in anew what still is this worker's."""
+        self._dropped = self.undone()
         self.drop(self.by_name.values())
+
+    def undone(self) -> dict[TopicPartition, int]:
+        """By partition: about how many records have been begun here that are not committed."""
+        begun = self._dropped.copy()
+        for task in self.running():
+            for place, position in task.positions.items():
+                known = max(self.committed.get(place, 0), self.begun.get(place, 0))
+                if position > known:
+                    begun[place] = position - known
+        return begun
 
     async def close(self) -> None:
         """Closes all tasks, those as well that were about to be."""

@@ -55,6 +55,7 @@ class AtLeastOnce(Committing):
         parts = self.parts
         async with self.lock:
             self.begin()
+            self.unanswered = False
             tasks = [task for task in parts.assigned.running() if self._stands(task, waits=waits)]
             try:
                 before = parts.assigned.committed
@@ -64,6 +65,7 @@ class AtLeastOnce(Committing):
                 self._lost(error)
                 return
             except BrokerUnavailable as error:
+                self.unanswered = True
                 logger.warning("not committed, it is tried again: %s", error)
                 return
             except StreamzError as error:

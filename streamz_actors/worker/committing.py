@@ -49,6 +49,10 @@ class Committing(ABC):
         self.commits = 0
         self._under_way: asyncio.Task[None] | None = None
         self._due = 0.0
+        self._since: float | None = None
+        """When the first commit began since the last one that ended well."""
+        self.unanswered = False
+        """Whether no broker has answered the last one."""
 
     def begin(self) -> None:
         """An interval begins now."""
@@ -86,6 +90,8 @@ class Committing(ABC):
 
     def start(self) -> None:
         """Commits beside the loop, which is woken when it has ended and is then to `collect` it."""
+        if self._since is None:
+            self._since = self.parts.clock.monotonic()
         self._under_way = asyncio.create_task(self.commit(waits=True), name="commit")
         self._under_way.add_done_callback(lambda _: self.parts.wake())
 
@@ -93,7 +99,22 @@ class Committing(ABC):
         """Takes note of a commit that has ended. Raises what it raised."""
         if self._under_way is not None and self._under_way.done():
             ended, self._under_way = self._under_way, None
+            self._since = self._since if self.unanswered else None
             ended.result()
+
+    @property
+    def held_up(self) -> float:
+        """Seconds for which a commit has been under way or tried again."""
+        return 0.0 if self._since is None else self.parts.clock.monotonic() - self._since
+
+    @property
+    def awaited(self) -> str:
+        """What keeps a commit from its end, to go on a sentence with: sends that are not acknowledged; or ""."""
+        places = self.parts.collector.waits_for()
+        if not places:
+            return ""
+        (topic, partition), more = places[0], f" and {len(places) - 1} partitions more" if len(places) > 1 else ""
+        return f"; not acknowledged is what was sent to topic {topic!r}, partition {partition}{more}"
 
     async def stop(self) -> None:
         """Gives up a commit that is under way."""

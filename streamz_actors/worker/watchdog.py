@@ -1,4 +1,4 @@
-"""Looks whether things move: the brokers are heard of, handlers come to an end, partitions with records get on.
+"""Looks whether things move: brokers are heard of, handlers and commits come to an end, partitions get on.
 
 Nothing is measured on the records' way: every now and then it is looked at where everything stands, and what stands
 where it stood for too long is stuck. It is no failure, and may go on by itself; readiness says so meanwhile.
@@ -13,6 +13,7 @@ from streamz_actors.clock import Clock
 from streamz_actors.tasks.task import Task
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker.assigned import AssignedTasks
+from streamz_actors.worker.committing import Committing
 from streamz_actors.worker.members import Membership
 
 logger = logging.getLogger("streamz_actors.worker")
@@ -20,8 +21,8 @@ logger = logging.getLogger("streamz_actors.worker")
 LOOKS: Final = 4
 """How often it is looked in the time after which something is stuck."""
 
-BROKERS, HANDLER, PARTITION = "brokers", "handler", "partition"
-KINDS: Final = (BROKERS, HANDLER, PARTITION)
+BROKERS, HANDLER, COMMIT, PARTITION = "brokers", "handler", "commit", "partition"
+KINDS: Final = (BROKERS, HANDLER, COMMIT, PARTITION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,11 @@ class Since:
 class Watchdog:
     """`patience`: seconds without progress after which something is stuck."""
 
-    def __init__(self, tasks: AssignedTasks, members: Membership, clock: Clock, patience: float) -> None:
-        self._tasks, self._members, self._clock, self._patience = tasks, members, clock, patience
+    def __init__(
+        self, tasks: AssignedTasks, members: Membership, committing: Committing, clock: Clock, patience: float
+    ) -> None:
+        self._tasks, self._members, self._committing = tasks, members, committing
+        self._clock, self._patience = clock, patience
         self._handlers, self._partitions = Since(), Since()
         self.stuck: tuple[Stuck, ...] = ()
 
@@ -82,6 +86,8 @@ class Watchdog:
             yield silence
         stuck = list(self._stuck_handlers(tasks, now))
         yield from stuck
+        if silence is None and not stuck and self._committing.held_up >= self._patience:
+            yield self._held_up()
         busy = {each.name[0] for each in stuck if isinstance(each.name, tuple)}
         waiting = self._partitions.standing(_partition_marks(tasks, self._lag), now)
         if silence is None:
@@ -93,6 +99,10 @@ class Watchdog:
         if seconds < self._patience:
             return None
         return Stuck(BROKERS, BROKERS, f"no broker has answered: for {seconds:.0f} s nothing was heard of any")
+
+    def _held_up(self) -> Stuck:
+        text = f"commits are held up: none has ended for {self._committing.held_up:.0f} s{self._committing.awaited}"
+        return Stuck(COMMIT, COMMIT, text)
 
     def _stuck_handlers(self, tasks: list[Task], now: float) -> Iterator[Stuck]:
         hands: dict[Hashable, Hashable] = {

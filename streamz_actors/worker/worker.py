@@ -18,7 +18,7 @@ from streamz_actors.dataflow.batch import Batch
 from streamz_actors.dataflow.late import Late
 from streamz_actors.dataflow.policies import Final
 from streamz_actors.dataflow.subtopologies import SubTopology, split
-from streamz_actors.errors import StreamzError, TopologyError, TransportError
+from streamz_actors.errors import CommitError, StreamzError, TopologyError, TransportError
 from streamz_actors.stores.abc import Backend
 from streamz_actors.tables.mapping import State
 from streamz_actors.tasks.collector import windowed_topics
@@ -32,7 +32,7 @@ from streamz_actors.worker.assigned import AssignedTasks
 from streamz_actors.worker.background import Schedules, call, call_at_end
 from streamz_actors.worker.channels import ChannelAgents
 from streamz_actors.worker.committing import Parts
-from streamz_actors.worker.ending import come_to_rest
+from streamz_actors.worker.ending import end
 from streamz_actors.worker.global_tables import GlobalTables
 from streamz_actors.worker.growth import Growth
 from streamz_actors.worker.guarantees import Sending
@@ -81,6 +81,8 @@ class Worker:
         """Where its web server answers; "" without one."""
         self.status = WorkerStatus.STARTING
         self.failures: list[Failure] = []
+        self.undone: CommitError | None = None
+        """That not everything in hand could be committed at its end, with what comes again."""
         self.failed_records = 0
         self.late: deque[Late] = deque(maxlen=1_000)
         self.late_records: Counter[str] = Counter()
@@ -124,7 +126,7 @@ class Worker:
         self._committing = self.sending.committing(
             Parts(self.assigned, self.members, self.collector, purge, clock, interval, watch, self._fail, self.wake)
         )
-        self.watchdog = Watchdog(self.assigned, self.members, clock, spec.settings.stuck_after)
+        self.watchdog = Watchdog(self.assigned, self.members, self._committing, clock, spec.settings.stuck_after)
         self.lost = LostRecords(self.assigned, transport.admin, clock, spec.settings.on_offset_out_of_range)
         self._rebalance = Rebalance(self.members, self.assigned, clock, self._committing)
         reply_topic = f"{spec.app_id}-replies-{name}"
@@ -175,7 +177,7 @@ class Worker:
             raise self._failure
 
     def stop(self) -> None:
-        """Asks for the end: what is in hand is finished and committed, then `run` returns."""
+        """Asks for the end: what is in hand is finished and committed, as far as that can be, then `run` returns."""
         self._stopping = True
         self.reaching.stop()
         self.wake()
@@ -379,10 +381,7 @@ class Worker:
         if self.status is not WorkerStatus.RUNNING:
             return
         self.status = WorkerStatus.DRAINING
-        await self._committing.pause()
-        tasks = [task for task in self.assigned.running() if not task.spoilt and not task.frozen]
-        await come_to_rest(tasks, self.clock, self._wakeup, self._fail)
-        await self._committing.hand_over()
+        self.undone = await end(self.assigned, self._committing, self.clock, self._wakeup, self._fail)
 
     def _fail(self, error: BaseException) -> None:
         """The first failure ends the worker; later ones are its consequences and are logged."""

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from streamz_actors import AgentStream, App, Retry
+from streamz_actors.errors import BrokerUnavailable
 from streamz_actors.telemetry.loop_lag import LoopLag
 from streamz_actors.testing import TestDriver
 from streamz_actors.transport.memory.consumer import MemoryConsumer
+from streamz_actors.types import TopicPartition
 from streamz_actors.web.health import Health
-from tests.scenarios.support import Site, until
+from tests.scenarios.support import FaultyTransport, Site, ended, turns, until
 
 
 def reasons(driver: TestDriver) -> list[str]:
@@ -172,3 +174,43 @@ async def test_a_running_worker_looks_by_itself() -> None:
     assert looked == [1.0, 2.0, 3.0]
     watching.cancel()
     assert gates == {}
+
+
+@pytest.mark.parametrize("acknowledged", [False, True], ids=["sends are not acknowledged", "offsets are not committed"])
+async def test_commits_that_are_held_up_are_told_with_what_they_wait_for(
+    acknowledged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App("held", stuck_after=5.0)
+    topic = app.topic("in", key_type=str, value_type=int, partitions=1)
+    app.stream(topic).to(app.topic("out", key_type=str, value_type=int, partitions=1))
+    site = Site()
+    transport = FaultyTransport(site.broker)
+    running, life = await site.begin(app, transport=transport, commit_interval=1.0)
+    worker = running.worker
+
+    async def unanswered(*_: Any) -> None:
+        raise BrokerUnavailable("no answer in time")
+
+    async def later(seconds: float) -> None:
+        until_then = site.clock.monotonic() + seconds
+        while site.clock.advance_to_next(until_then):
+            await turns(20)
+        worker.watchdog.look()
+
+    with monkeypatch.context() as patch:
+        if acknowledged:
+            patch.setattr(MemoryConsumer, "commit", unanswered)
+        transport.holding = not acknowledged
+        site.broker.append(TopicPartition("in", 0), [b"a"], [b"1"], [0], None)
+        await later(5.5)
+        assert not worker.watchdog.stuck
+        await later(1.0)
+        (stuck,) = tuple(worker.watchdog.stuck)
+    why = "" if acknowledged else "; not acknowledged is what was sent to topic 'out', partition 0"
+    assert (stuck.kind, stuck.text[:35]) == ("commit", "commits are held up: none has ended")
+    assert stuck.text.endswith(f" s{why}")
+    assert Health(worker, LoopLag(worker.clock)).ready()["reasons"] == [stuck.text]
+    transport.release()
+    await later(2.0)
+    assert worker.watchdog.stuck == ()
+    await ended(running, life, site.clock)

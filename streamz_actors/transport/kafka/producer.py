@@ -15,7 +15,7 @@ from streamz_actors.transport.kafka.sending import Sending, abandon, check_colum
 from streamz_actors.types import Headers
 
 START_TIMEOUT = 15.0
-FLUSH_TIMEOUT = 10.0
+FLUSH_TIMEOUT = 5.0
 
 
 class KafkaProducer(Producer):
