@@ -37,9 +37,9 @@ class Absences:
         """
         cluster = self._client.cluster
         if cluster.partitions_for_topic(topic):
-            self._there.add(topic)
-            if self._since.pop(topic, None) is not None:
+            if self._since.pop(topic, None) is not None and topic in self._there:
                 log.info("topic %r is there again", topic)
+            self._there.add(topic)
             return True
         if answered is None:
             return False

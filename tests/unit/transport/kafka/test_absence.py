@@ -81,3 +81,14 @@ def test_one_that_never_was_there_is_refused_soon() -> None:
     assert not site.later(1)
     with pytest.raises(Gone, match="there is no such topic; create it first"):
         site.later(SETTLING)
+
+
+def test_one_that_brokers_come_to_know_a_moment_after_it_was_made_is_not_there_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    site = Site()
+    assert not site.later(1)
+    site.cluster.topics["out"] = {0}
+    assert site.later(1)
+    assert caplog.messages == []
