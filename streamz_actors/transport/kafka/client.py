@@ -3,6 +3,7 @@
 Kept from creating topics, with larger buffers, and with errors of torn connections that its callers expect.
 """
 
+import asyncio
 import random
 from collections.abc import Collection
 from typing import Any
@@ -40,6 +41,9 @@ def send(connection: Any, request: Any, expect_response: bool = True) -> Any:
 
 AIOKafkaConnection.send = send
 
+PAUSE = 0.05
+"""Seconds between two looks for a topic that is not there: a producer's sender would look 1,000 times in one."""
+
 BOOTSTRAP = ("bootstrap", ConnectionGroup.DEFAULT)
 
 
@@ -58,7 +62,10 @@ def no_auto_creation(client: Any) -> Any:
     """
 
     async def update(cluster: Any, topics: Collection[str] | None) -> bool:
-        return await update_metadata(client, cluster, topics)
+        answered = await update_metadata(client, cluster, topics)
+        if answered and any(cluster.partitions_for_topic(topic) is None for topic in topics or ()):
+            await asyncio.sleep(PAUSE)
+        return answered
 
     client._metadata_update = update
     return client
