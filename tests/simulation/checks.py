@@ -9,8 +9,11 @@ class Violation(Exception):
     """`invariant` is what does not hold, in a word or two."""
 
     def __init__(self, invariant: str, message: str) -> None:
-        super().__init__(f"{invariant}: {message}")
+        super().__init__(invariant, message)  # as it was called: it comes back from another process
         self.invariant = invariant
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.args[1]}"
 
 
 def in_order(

@@ -1,5 +1,6 @@
 """The simulation itself: schedules, how they are shortened, what is said of them; a run is what its seed says."""
 
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -71,6 +72,11 @@ def test_the_command_names_what_is_not_the_seeds_own() -> None:
     told = report(Outcome(changed, Violation("lost", "a record")))
     assert "lost: a record" in told
     assert command(changed) in told
+
+
+def test_a_violation_comes_back_from_another_process() -> None:
+    there = pickle.loads(pickle.dumps(Violation("lost", "a record")))
+    assert (str(there), there.invariant) == ("lost: a record", "lost")
 
 
 def test_a_run_is_the_same_in_another_process() -> None:
