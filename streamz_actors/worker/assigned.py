@@ -76,6 +76,8 @@ class AssignedTasks:
         self._task_of: dict[TopicPartition, Task] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
+        self._found: dict[str, int] = {}
+        """By task: how many records behind the copy was that it has taken over here."""
         self._dropped: dict[TopicPartition, int] = {}
         """What `undone` said of tasks that were dropped and are not taken in anew yet."""
         self.begun: dict[TopicPartition, int] = {}
@@ -133,7 +135,9 @@ class AssignedTasks:
         if not superseded():
             for task in self.by_name.values():
                 task.resume()
-        new = [self._make(*wanted[name]) for name in wanted.keys() - self.by_name.keys()]
+        came = wanted.keys() - self.by_name.keys()
+        self._found |= {name: lag for name, lag in self.standbys.lags().items() if name in came and lag is not None}
+        new = [self._make(*wanted[name]) for name in came]
         if new:
             await self._take_over(sorted(new, key=lambda task: task.name), consumer, discard)
         self._dropped.clear()
@@ -244,6 +248,7 @@ class AssignedTasks:
                 self._end_restore()  # `_restore` begins again with those that stay
             task.freeze()
             del self.by_name[task.name]
+            self._found.pop(task.name, None)
             for place in task.partitions:
                 self._task_of.pop(place, None)
                 self._positions.pop(place, None)
@@ -353,14 +358,14 @@ class AssignedTasks:
         return bool(self._unready())
 
     def _behind(self, task: Task) -> int:
-        """What is still to be restored of a task. Nothing counts as begun before half of all is there: until then
-        another worker might as well begin with it.
+        """What is still to be restored of a task. Of one that had no copy here nothing counts as begun before half of
+        all is there: until then another worker might as well begin with it.
         """
         copy, progress = self.standbys.tasks.get(task.name), self.restorer.progress
         if copy is not None and copy.lag is not None:
             return copy.lag
         if task.status is TaskStatus.CREATED or progress is None or 2 * progress.done < progress.total:
-            return UNKNOWN_LAG
+            return self._found.get(task.name, UNKNOWN_LAG)
         logs = [spec.changelog.name for spec in task.sub.stores if spec.changelog is not None]
         return sum(progress.tables.get(str(TopicPartition(log, task.partition)), 0) for log in logs)
 

@@ -56,6 +56,8 @@ class AtLeastOnce(Committing):
         async with self.lock:
             self.begin()
             self.unanswered = False
+            if self.over:
+                return
             tasks = [task for task in parts.assigned.running() if self._stands(task, waits=waits)]
             try:
                 before = parts.assigned.committed

@@ -53,6 +53,8 @@ class Committing(ABC):
         """When the first commit began since the last one that ended well."""
         self.unanswered = False
         """Whether no broker has answered the last one."""
+        self.over = False
+        """Nothing is committed any more."""
 
     def begin(self) -> None:
         """An interval begins now."""
@@ -115,6 +117,16 @@ class Committing(ABC):
             return ""
         (topic, partition), more = places[0], f" and {len(places) - 1} partitions more" if len(places) > 1 else ""
         return f"; not acknowledged is what was sent to topic {topic!r}, partition {partition}{more}"
+
+    async def forgo(self) -> None:
+        """Commits nothing any more: others may have the tasks. Returns when what was under way has ended.
+
+        The broker would take it: it looks at who commits and at the generation, not at whose partitions they are.
+        """
+        self.over = True
+        await self.pause()
+        async with self.lock:
+            """What was under way has ended."""
 
     async def stop(self) -> None:
         """Gives up a commit that is under way."""

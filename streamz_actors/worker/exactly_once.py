@@ -31,6 +31,8 @@ PATIENCE: Final = TRANSACTION / 2
 """Seconds that an event may keep a transaction from ending."""
 LOOK: Final = 0.05
 """Seconds between two looks at what tells nobody that it has come to rest: an actor that waits for a retry."""
+STRETCH: Final = 1.0
+"""Seconds that count at the most between two looks: if there were more, the process was suspended, no event is slow."""
 FAILURES: Final = 8
 """Transactions that fail one after the other until the worker does, 25 s later: more than a session takes to expire."""
 GRACE: Final = 2.0
@@ -120,7 +122,7 @@ class ExactlyOnce(Committing):
             self._over = False
 
     async def _commit(self, *, hurried: bool) -> None:
-        if not self.ready:
+        if not self.ready or self.over:
             return
         try:
             taken = await self._gathered(hurried=hurried)
@@ -163,13 +165,14 @@ class ExactlyOnce(Committing):
         if not has_news(tasks, parts.collector, parts.assigned.committed):
             return None
         self._gathering = True
-        since = parts.clock.monotonic()
+        waited, looked = 0.0, parts.clock.monotonic()
         try:
             while not standing(tasks := self._tasks()):
                 self._check()
                 if any(task.spoilt or task.failure is not None for task in tasks) or (self._over and not hurried):
                     return None
-                waited = parts.clock.monotonic() - since
+                before, looked = looked, parts.clock.monotonic()
+                waited += min(looked - before, STRETCH)
                 if hurried and (waited > GRACE or not any(task.stepping for task in tasks)):
                     raise CommitError("what is in hand does not come to its end in time")
                 if waited > PATIENCE:

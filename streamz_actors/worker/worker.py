@@ -357,8 +357,8 @@ class Worker:
         return self.assigned.fetched()
 
     async def _revoke(self) -> None:
-        if self._failure is None:
-            await self._rebalance.revoke()
+        """The group does not wait for a worker that ends because it has failed."""
+        await (self._rebalance.revoke() if self._failure is None else self._committing.forgo())
 
     async def _reassign(self) -> None:
         """Makes the tasks fit the newest assignment."""
