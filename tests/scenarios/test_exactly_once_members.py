@@ -5,6 +5,11 @@ import random
 
 import pytest
 
+from streamz_actors.errors import BrokerUnavailable
+from streamz_actors.running import Running
+from streamz_actors.types import TopicPartition
+from streamz_actors.worker.exactly_once import PATIENCE
+from streamz_actors.worker.status import WorkerStatus
 from tests.scenarios.exactly import EXACT
 from tests.scenarios.group import Flow, expire
 from tests.scenarios.support import Site, turns, until
@@ -120,4 +125,63 @@ async def test_what_a_rebalance_does_not_wait_for_is_given_up_with_its_transacti
     await until(lambda: len(first.worker.tasks) == 2 and first.worker.ready.is_set())
     await committed(flow)
     flow.check_exact()
+    await flow.end()
+
+
+def partitions(running: Running) -> set[int]:
+    return {place.partition for task in running.worker.tasks.values() for place in task.partitions}
+
+
+async def offsets(flow: Flow) -> dict[TopicPartition, int]:
+    return await flow.workers[0].worker.transport.admin.all_committed(flow.name)
+
+
+@pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
+async def test_a_worker_that_fails_commits_nothing_once_the_group_has_gone_on_without_it(guarantee: str) -> None:
+    flow = Flow(Site(), "failing", processing_guarantee=guarantee)
+    first = await flow.join("first")
+    flow.send(5)
+    await flow.settle()
+    gate = flow.gate = asyncio.Event()
+    flow.send(1)
+    await until(lambda: flow.held)
+    await turns()
+    flow.gate = None
+    life = flow.lives.pop(first)
+    first.worker.fail(BrokerUnavailable("the changelogs' ends: no answer"))
+    await until(lambda: first.worker.status is WorkerStatus.DRAINING)
+    second = await flow.join("second")  # the first one is still there, and gets its part
+    await flow.site.settle(second)
+    await second.worker.commit()
+    before = {place: offset for place, offset in (await offsets(flow)).items() if place.partition in partitions(second)}
+    assert before
+    gate.set()  # what the first one has waited for is done: it comes to its end
+    with pytest.raises(BrokerUnavailable):
+        await life
+    assert before.items() <= (await offsets(flow)).items()
+    await until(lambda: len(second.worker.tasks) == 4 and second.worker.ready.is_set())
+    await committed(flow)
+    if guarantee == "exactly_once":
+        flow.check_exact()
+    else:
+        flow.check_at_least_once()
+    await flow.end()
+
+
+async def test_an_event_is_not_slow_because_its_process_was_suspended() -> None:
+    flow = Flow(Site(), "suspended", **EXACT)
+    first = await flow.join("first")
+    gate = flow.gate = asyncio.Event()
+    flow.send(1)
+    await until(lambda: flow.held)
+    await turns()
+    committing = asyncio.create_task(first.worker.commit())
+    await turns(20)
+    clock = flow.site.clock
+    clock._micros += round(2_000_000 * PATIENCE)  # all of that between two of its looks
+    clock.advance_to_next(clock.monotonic())
+    await turns(20)
+    gate.set()
+    await committing
+    assert first.worker.failure is None
     await flow.end()

@@ -1,5 +1,6 @@
 """Copies of tables on other workers: kept warm, taken over without a restore, given back, asked while nobody owns."""
 
+import asyncio
 import random
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,7 @@ from streamz_actors.tasks import restore
 from streamz_actors.types import TopicPartition
 from streamz_actors.worker import assigned
 from tests.scenarios.group import KEYS, PARTITIONS, Flow, expire
-from tests.scenarios.support import Site, turns
+from tests.scenarios.support import Site, turns, until
 
 
 def copies(running: Running) -> dict[str, int | None]:
@@ -84,6 +85,34 @@ def counting_restores(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     restore_apply = restore.apply
     monkeypatch.setattr(restore, "apply", apply)
     return written
+
+
+async def test_a_copy_that_was_taken_over_is_near_until_its_last_records_are_there_as_well(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await join(flow, "first"), await join(flow, "second")
+    flow.send(20)
+    await warm(flow)
+    came = [task.partition for task in second.worker.tasks.values()]
+    asked, answers = 0, asyncio.Event()
+    begins = restore.Restorer.run
+
+    async def slow(*args: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await answers.wait()
+        await begins(*args)
+
+    monkeypatch.setattr(restore.Restorer, "run", slow)
+    await flow.kill(second)
+    await expire(flow.site)
+    await until(lambda: asked)
+    (lags,) = first.worker.assigned.copies().values()
+    assert {partition: lags[partition] for partition in came} == dict.fromkeys(came, 0), "else it would go elsewhere"
+    answers.set()
+    await flow.settle()
+    assert first.worker.assigned.copies() == {}
+    await flow.end()
 
 
 async def test_a_killed_workers_tasks_are_taken_over_without_a_restore(
