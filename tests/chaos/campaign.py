@@ -184,6 +184,8 @@ class Campaign:
             self._wrong(difference)
         for problem in await asyncio.gather(*(place.end() for place in self._places)):
             self._wrong(problem)
+        for remark in await self._subject.remarks(self._kafka):
+            self._say(remark)
         for violation in await self._subject.violations(self._kafka, exact=self._exact):
             self._wrong(violation)
         return None

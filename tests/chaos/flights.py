@@ -129,6 +129,9 @@ class Flights:
                 at = next((n for n, (one, other) in enumerate(zip(seen, sent, strict=False)) if one != other), -1)
                 yield f"flights of {origin} came out in another order, from the {at}th on: {seen[at : at + SHOWN]}"
 
+    async def remarks(self, kafka: Transport) -> list[str]:
+        return []
+
 
 async def send(producer: Producer, topics: Topics, arrivals: list[Arrival]) -> None:
     sent = []

@@ -1,13 +1,18 @@
 """The orders under chaos: each order of an account has a timestamp of its own, which its alert tells again.
 
 Amounts are whole numbers, so sums are exact in any order. The running total of an account, and so each of its
-alerts, is known from the load alone.
+alerts, is known from what lies in the orders' topic. It may have an order twice: a broker that is killed under load has
+been seen to take one batch twice, with one producer id and one sequence number, from before and after its restart. Then
+it counts twice.
 """
 
 import asyncio
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from apps.orders.app import LIMIT
 from streamz_actors.transport.abc import TopicSpec, Transport
@@ -27,6 +32,9 @@ SHOWN = 5
 Alert = tuple[int, float]
 """Number of the order within its account, total after it."""
 
+Came = tuple[str, dict[str, Any], int]
+"""An order as it lies in its topic: account, fields, its number within the account."""
+
 
 class Orders:
     app = "apps.orders"
@@ -39,9 +47,6 @@ class Orders:
         self._chance = random.Random(seed)
         self._over = False
         self.rounds = 0
-        self.totals: dict[str, float] = defaultdict(float)
-        self.turnover: dict[str, float] = defaultdict(float)
-        self.alerts: dict[str, list[Alert]] = defaultdict(list)
 
     def __str__(self) -> str:
         return f"{self.rounds * len(ACCOUNTS):,} orders"
@@ -72,16 +77,15 @@ class Orders:
         rows: dict[int, tuple[list[bytes | None], list[bytes | None]]] = {}
         for account in ACCOUNTS:
             amount, currency = float(self._chance.randint(1, 500)), self._chance.choice(CURRENCIES)
-            self.totals[account] += amount
-            self.turnover[currency] += amount
-            if self.totals[account] > LIMIT:
-                self.alerts[account].append((self.rounds, self.totals[account]))
             keys, values = rows.setdefault(partition_of(account.encode(), PARTITIONS), ([], []))
             keys.append(account.encode())
             values.append(json.dumps({"account": account, "amount": amount, "currency": currency}).encode())
         return rows
 
     async def violations(self, kafka: Transport, *, exact: bool) -> list[str]:
+        rows = await timed_contents(kafka, "orders")
+        came = [(key.decode(), order, time - BEGINNING) for key, order, time in rows if key]
+        truth = Truth.of(came)
         totals = await table(kafka, "orders-totals-changelog")
         turnover = await table(kafka, "orders-turnover-changelog")
         alerts: dict[str, list[Alert]] = defaultdict(list)
@@ -90,15 +94,53 @@ class Orders:
             alerts[key.decode()].append((timestamp - BEGINNING, value["total"]))
         if not exact:
             return [
-                *too_low("totals", totals, self.totals),
-                *too_low("turnover", turnover, self.turnover),
-                *lost_or_disordered(alerts, self.alerts),
+                *never_came(came, self.rounds),
+                *too_low("totals", totals, truth.totals),
+                *too_low("turnover", turnover, truth.turnover),
+                *lost_or_disordered(alerts, truth.alerts),
             ]
         return [
-            *unlike("totals", totals, self.totals),
-            *unlike("turnover", turnover, self.turnover),
-            *first_differences(alerts, self.alerts),
+            *never_came(came, self.rounds),
+            *unlike("totals", totals, truth.totals),
+            *unlike("turnover", turnover, truth.turnover),
+            *first_differences(alerts, truth.alerts),
         ]
+
+    async def remarks(self, kafka: Transport) -> list[str]:
+        rows = Counter((key, time) for key, _, time in await timed_contents(kafka, "orders"))
+        twice = sum(count - 1 for count in rows.values())
+        return [f"{twice} orders stand in the input twice, and counted twice"] if twice else []
+
+
+@dataclass
+class Truth:
+    """What must come of the orders as they lie in their topic, each account's in one partition."""
+
+    totals: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    turnover: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    alerts: dict[str, list[Alert]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, came: Iterable[Came]) -> "Truth":
+        truth = cls()
+        for account, order, number in came:
+            truth.totals[account] += order["amount"]
+            truth.turnover[order["currency"]] += order["amount"]
+            if truth.totals[account] > LIMIT:
+                truth.alerts[account].append((number, truth.totals[account]))
+        return truth
+
+
+def never_came(came: Iterable[Came], rounds: int) -> list[str]:
+    """Orders that were sent and are not in their topic."""
+    found: dict[str, set[int]] = {account: set() for account in ACCOUNTS}
+    for account, _, number in came:
+        found[account].add(number)
+    return [
+        f"orders {lost[:SHOWN]} of {account} are not in their topic, {len(lost)} in all"
+        for account, numbers in found.items()
+        if (lost := sorted(set(range(rounds)) - numbers))
+    ]
 
 
 def unlike(name: str, held: dict[str, float], wanted: dict[str, float]) -> list[str]:

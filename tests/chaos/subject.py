@@ -45,3 +45,7 @@ class Subject(Protocol):
     async def violations(self, kafka: Transport, *, exact: bool) -> list[str]:
         """What is not as it must be, a line for each: under exactly-once if `exact`, else under at-least-once."""
         ...
+
+    async def remarks(self, kafka: Transport) -> list[str]:
+        """What should be known of the load itself."""
+        ...

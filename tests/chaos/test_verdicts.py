@@ -43,6 +43,24 @@ def test_at_least_once_none_may_be_missing_or_first_come_late_or_too_low() -> No
     assert orders.lost_or_disordered({"a": low}, {"a": TOTALS}) == ["alert 5 of a says 499.0, below 500.0"]
 
 
+def test_what_must_come_is_what_lies_in_the_topic() -> None:
+    came: list[orders.Came] = [
+        ("a", {"amount": amount, "currency": "EUR"}, number) for number, amount in enumerate((9_000.0, 1_000.0, 5.0))
+    ]
+    truth = orders.Truth.of([*came, came[2]])
+    assert dict(truth.totals) == {"a": 10_010.0}
+    assert dict(truth.turnover) == {"EUR": 10_010.0}
+    assert dict(truth.alerts) == {"a": [(2, 10_005.0), (2, 10_010.0)]}
+
+
+def test_orders_that_are_not_in_their_topic_are_told() -> None:
+    came: list[orders.Came] = [(account, {}, number) for account in orders.ACCOUNTS for number in (0, 0, 1)]
+    assert orders.never_came(came, 2) == []
+    assert orders.never_came([row for row in came if row[::2] != (orders.ACCOUNTS[3], 1)], 2) == [
+        f"orders [1] of {orders.ACCOUNTS[3]} are not in their topic, 1 in all"
+    ]
+
+
 def test_rows_of_flights_have_to_be_equal_or_at_least_all_there() -> None:
     assert flights.unlike("legs", ["x", "y"], ["y", "x"]) == []
     assert flights.unlike("legs", ["x", "x"], ["x", "y"]) == [
