@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,9 +26,12 @@ class Result:
     load: float = 0.0
     """The machine's load average before it started."""
     problem: str | None = None
+    session: int = field(default=0, compare=False)
+    """The run of the benchmark that it is of: its number among those that are read."""
 
     def line(self) -> str:
         figures = {name: round(value, 2) if isinstance(value, float) else value for name, value in asdict(self).items()}
+        del figures["session"]
         return json.dumps({"kind": "run", **figures})
 
 
@@ -50,18 +54,30 @@ def read(paths: Iterable[Path]) -> tuple[list[dict[str, Any]], list[Result], lis
     lines = [line for path in paths for line in path.read_text().splitlines() if line.strip()]
     records = [json.loads(line) for line in lines]
     machines = [record for record in records if record["kind"] == "machine"]
+    sessions = accumulate(record["kind"] == "machine" for record in records)
     results = [
-        Result(**{name: value for name, value in record.items() if name != "kind"})
-        for record in records
+        Result(**{name: value for name, value in record.items() if name != "kind"}, session=session)
+        for record, session in zip(records, sessions, strict=True)
         if record["kind"] == "run"
     ]
     return machines, results, lines
 
 
-def rows(results: Sequence[Result], workload: str) -> list[Row]:
+def fields(results: Iterable[Result], workload: str) -> list[list[Result]]:
+    """Of a workload, by who ran against whom: sessions with the same contenders are one field, others stand alone."""
+    sessions: dict[int, list[Result]] = {}
+    for result in results:
+        if result.workload == workload:
+            sessions.setdefault(result.session, []).append(result)
+    found: dict[frozenset[str], list[Result]] = {}
+    for session in sessions.values():
+        found.setdefault(frozenset(result.contender for result in session), []).extend(session)
+    return list(found.values())
+
+
+def rows(results: Sequence[Result]) -> list[Row]:
     """By contender, in the order in which they first ran."""
-    mine = [result for result in results if result.workload == workload]
-    return [row(name, [result for result in mine if result.contender == name]) for name in unique(mine)]
+    return [row(name, [result for result in results if result.contender == name]) for name in unique(results)]
 
 
 def unique(results: Iterable[Result]) -> list[str]:

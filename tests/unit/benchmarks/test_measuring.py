@@ -9,8 +9,8 @@ from benchmarks import __main__ as command_line
 from benchmarks.measuring import Sample, speed, steps
 from benchmarks.processes import Contestant, descendants
 from benchmarks.registry import TRIALS
-from benchmarks.report import markdown
-from benchmarks.results import Result, ratio, read, row, rows
+from benchmarks.report import markdown, section
+from benchmarks.results import Result, fields, ratio, read, row, rows
 from benchmarks.workloads import WORKLOADS
 
 
@@ -77,12 +77,30 @@ def test_a_report_is_made_of_the_raw_lines(tmp_path: Path) -> None:
     raw.write_text("\n".join([json.dumps(machine), *(result.line() for result in found)]))
     machines, results, lines = read([raw])
     assert (machines, results, len(lines)) == ([machine], found, 5)
-    assert [entry.contender for entry in rows(results, "W1")] == ["ours-dsl", "hand", "kstreams"]
+    (first,) = fields(results, "W1")
+    assert [entry.contender for entry in rows(first)] == ["ours-dsl", "hand", "kstreams"]
     page = markdown(machines, results, lines)
     assert "- ours-dsl: 0.70 times hand, wanted 1.1: **missed**" in page
     assert "- ours-dsl: 1.40 times kstreams warm, wanted 1.2: reached" in page
     assert "- ours-agent: 14,000 records/s, wanted 20,000: **missed**" in page
     assert all(line in page for line in lines)
+
+
+def test_only_sessions_with_the_same_contenders_are_pooled(tmp_path: Path) -> None:
+    machine = json.dumps({"kind": "machine"})
+    sessions = [
+        [Result("W1", "ours-dsl", 1, 10, rate=700.0), Result("W1", "hand", 1, 10, rate=1_000.0)],
+        [Result("W1", "ours-dsl", 1, 10, rate=500.0), Result("W1", "ours-dsl-eos", 1, 10, rate=450.0)],
+        [Result("W1", "hand", 1, 10, rate=1_200.0), Result("W1", "ours-dsl", 1, 10, rate=900.0)],
+    ]
+    raw = tmp_path / "raw.jsonl"
+    raw.write_text("\n".join(line for session in sessions for line in (machine, *(each.line() for each in session))))
+    _, results, _ = read([raw])
+    with_hand, exact = fields(results, "W1")
+    assert [(entry.contender, entry.rate) for entry in rows(with_hand)] == [("ours-dsl", 800.0), ("hand", 1_100.0)]
+    said = section(WORKLOADS["W1"], rows(exact))
+    assert "- ours-dsl-eos: 0.90 times ours-dsl, wanted 0.8: reached" in said
+    assert "hand" not in said
 
 
 def test_the_command_line_knows_workloads_and_baselines(capsys: pytest.CaptureFixture[str]) -> None:
